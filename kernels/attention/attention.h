@@ -1,0 +1,90 @@
+#ifndef QUANTD_KERNELS_ATTENTION_ATTENTION_H_
+#define QUANTD_KERNELS_ATTENTION_ATTENTION_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "kernels/base/isa.h"
+#include "kernels/base/thread_pool.h"
+
+namespace quantd {
+
+/// Element type of the KV cache.
+enum class KvType : uint8_t { kF32, kF16 };
+const char* KvTypeName(KvType type);
+
+/// Tokens per KV block.
+inline constexpr int kKvBlockTokens = 32;
+
+/// Where the keys and values of one layer lie. A block holds kKvBlockTokens tokens of every layer;
+/// inside it, for each layer: K [kv_heads, head_dim, kKvBlockTokens], then
+/// V [kv_heads, kKvBlockTokens, head_dim]. The contiguous dimension is the one a kernel's vector
+/// lanes run over: tokens for scores, elements for the weighted sum of values; so neither needs a
+/// sum across lanes, and one query row is computed exactly as a tile of many.
+struct KvLayout {
+  KvType type = KvType::kF16;
+  int layers = 0;
+  int kv_heads = 0;
+  int head_dim = 0;
+
+  int64_t element_bytes() const { return type == KvType::kF32 ? 4 : 2; }
+  /// Bytes of K (or V) of one layer in one block.
+  int64_t plane_bytes() const {
+    return int64_t{kv_heads} * kKvBlockTokens * head_dim * element_bytes();
+  }
+  int64_t block_bytes() const { return 2 * layers * plane_bytes(); }
+  int64_t k_offset(int layer) const { return 2 * layer * plane_bytes(); }
+  int64_t v_offset(int layer) const { return (2 * layer + 1) * plane_bytes(); }
+};
+
+/// The KV memory as kernels see it: block b starts at base + b * layout.block_bytes().
+struct KvView {
+  KvLayout layout;
+  std::byte* base = nullptr;
+};
+
+/// One sequence's part of an attention call: query rows [first_row, first_row + rows) of the
+/// batch stand at positions [context, context + rows); `blocks` maps position p to KV block
+/// blocks[p / kKvBlockTokens]. The K and V of the new rows are already stored.
+struct AttentionSequence {
+  int64_t first_row = 0;
+  int64_t rows = 0;
+  int64_t context = 0;
+  const int32_t* blocks = nullptr;
+};
+
+/// Causal attention of one layer for a whole batch.
+struct AttentionCall {
+  KvView kv;
+  int layer = 0;
+  int heads = 0;    ///< query heads, a multiple of kv_heads; head h reads kv head
+                    ///< h / (heads / kv_heads)
+  float scale = 0;  ///< applied to q.k, 1/sqrt(head_dim) as a rule
+  const AttentionSequence* sequences = nullptr;
+  int64_t sequence_count = 0;
+  const float* q = nullptr;  ///< [rows, heads, head_dim], q_stride floats between rows
+  int64_t q_stride = 0;
+  float* out = nullptr;  ///< as q; must not alias it
+  int64_t out_stride = 0;
+};
+
+/// Attention of one instruction set and KV type. A row's result does not depend on the other rows
+/// of the call, on how the prompt was cut into chunks, or on the number of threads. Slots of a
+/// block that hold no token yet are never read into a result, whatever bytes they hold.
+struct AttentionKernel {
+  const char* name;
+  Isa isa;
+  KvType type;
+  /// Writes k, v [kv_heads, head_dim] of one token at `position` into its block.
+  void (*store)(const KvView& kv, int layer, const int32_t* blocks, int64_t position,
+                const float* k, const float* v);
+  void (*run)(const AttentionCall& call, ThreadPool& pool);
+};
+
+/// Every attention kernel in this build, weakest ISA first within a type.
+const std::vector<const AttentionKernel*>& AttentionKernels();
+
+}  // namespace quantd
+
+#endif  // QUANTD_KERNELS_ATTENTION_ATTENTION_H_

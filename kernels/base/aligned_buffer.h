@@ -1,0 +1,36 @@
+#ifndef QUANTD_KERNELS_BASE_ALIGNED_BUFFER_H_
+#define QUANTD_KERNELS_BASE_ALIGNED_BUFFER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+namespace quantd {
+
+/// Owns zero-initialized memory aligned to 64 bytes (a cache line, a 512-bit vector); buffers of
+/// 2 MiB and more are mapped directly and advised to use huge pages. When the memory is not there,
+/// data() is null and size() is 0. Move-only; a move assignment swaps.
+class AlignedBuffer {
+ public:
+  AlignedBuffer() = default;
+  explicit AlignedBuffer(size_t bytes);
+  ~AlignedBuffer();
+  AlignedBuffer(AlignedBuffer&& other) noexcept { *this = std::move(other); }
+  AlignedBuffer& operator=(AlignedBuffer&& other) noexcept;
+
+  void* data() const { return data_; }
+  size_t size() const { return size_; }
+  template <typename T>
+  T* as() const {
+    return static_cast<T*>(data_);
+  }
+
+ private:
+  void* data_ = nullptr;
+  size_t size_ = 0;
+  bool mapped_ = false;
+};
+
+}  // namespace quantd
+
+#endif  // QUANTD_KERNELS_BASE_ALIGNED_BUFFER_H_

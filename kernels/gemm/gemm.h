@@ -1,0 +1,89 @@
+#ifndef QUANTD_KERNELS_GEMM_GEMM_H_
+#define QUANTD_KERNELS_GEMM_GEMM_H_
+
+#include <cstdint>
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "kernels/base/aligned_buffer.h"
+#include "kernels/base/quant_format.h"
+#include "kernels/base/thread_pool.h"
+#include "kernels/base/weight_source.h"
+
+namespace quantd {
+
+class GemmKernels;
+struct GemmKernel;
+
+/// In what form a kernel reads its input rows.
+enum class ActivationType : uint8_t {
+  kF32,   ///< as they are
+  kInt8,  ///< per row and 32 consecutive k: int8 codes, one F32 scale, code sums per 16
+};
+
+/// How the bytes of a packed weight lie in memory. Chosen once at load; every layout has kernels
+/// for one row, for batches, and the scalar reference.
+enum class WeightLayout : uint8_t {
+  kRows16,  ///< 16 output rows interleaved; kernels/README.md gives each format's byte order
+};
+
+/// A weight matrix [n, k] repacked for the kernels of one layout. Immutable after Pack, so any
+/// number of threads may multiply with it. Move-only.
+struct PackedWeight {
+  QuantFormat format;
+  WeightLayout layout = WeightLayout::kRows16;
+  int64_t n = 0;
+  int64_t k = 0;
+  AlignedBuffer data;
+
+  int64_t bytes() const { return static_cast<int64_t>(data.size()); }
+};
+
+/// Reads `source` by slabs of rows, in parallel, into the layout that `kernels` selects for it.
+/// Errors: those of the source; UNIMPLEMENTED when no kernel takes the format; RESOURCE_EXHAUSTED
+/// when the memory is not there.
+absl::StatusOr<PackedWeight> PackWeight(const WeightSource& source, const GemmKernels& kernels,
+                                        ThreadPool& pool);
+
+/// Input rows [m, k] of one or more GEMMs. Quantized at most once, however many weights read
+/// them. Reusable: buffers only grow. Not thread-safe.
+class Activations {
+ public:
+  /// Borrows x [m, k], `stride` floats between rows, until the next Set; x must not change
+  /// meanwhile. Codes made for earlier rows are forgotten.
+  void Set(const float* x, int64_t m, int64_t k, int64_t stride);
+
+  int64_t m() const { return m_; }
+  int64_t k() const { return k_; }
+  int64_t stride() const { return stride_; }
+  const float* row(int64_t i) const { return x_ + i * stride_; }
+
+ private:
+  friend class ActivationAccess;  // kernels/gemm/activations.h: quantizes on first use
+  const float* x_ = nullptr;
+  int64_t m_ = 0, k_ = 0, stride_ = 0;
+  bool quantized_ = false;
+  AlignedBuffer blocks_;  // QuantizedBlock [m, ceil(k / 32)], once quantized
+};
+
+/// One product of a fused call: y[m, w->n] = x[m, k] * w[n, k]^T.
+struct GemmOutput {
+  const PackedWeight* weight;
+  float* y;          ///< must not alias the activations or another output
+  int64_t y_stride;  ///< floats between rows of y, >= weight->n
+};
+
+/// Multiplies one set of activations with several weights (q, k and v; gate and up) in one
+/// parallel region, with the kernel that `kernels` selects for each (format, layout, m).
+/// An output row does not depend on m or on its place in the batch: K is accumulated in one fixed
+/// order. Seconds, operations and bytes are added to the kernels' counters.
+void RunGemm(const GemmKernels& kernels, Activations& x, absl::Span<const GemmOutput> outputs,
+             ThreadPool& pool);
+
+/// Decodes one row of a packed weight into out[k] (token embedding look-up).
+void DecodeRow(const PackedWeight& weight, int64_t row, float* out);
+
+}  // namespace quantd
+
+#endif  // QUANTD_KERNELS_GEMM_GEMM_H_

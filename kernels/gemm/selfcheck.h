@@ -1,0 +1,15 @@
+#ifndef QUANTD_KERNELS_GEMM_SELFCHECK_H_
+#define QUANTD_KERNELS_GEMM_SELFCHECK_H_
+
+#include "kernels/gemm/kernel_table.h"
+
+namespace quantd {
+
+/// Runs `kernel` on a small problem with tails in N and K, once for each kind of m it treats
+/// differently, and compares every output with the scalar reference bit for bit. `spoil` falsifies
+/// one output first (tests of quarantine).
+bool AgreesWithReference(const GemmKernel& kernel, bool spoil);
+
+}  // namespace quantd
+
+#endif  // QUANTD_KERNELS_GEMM_SELFCHECK_H_

@@ -1,0 +1,66 @@
+#ifndef QUANTD_KERNELS_OPS_CPU_SIMD_MATH_H_
+#define QUANTD_KERNELS_OPS_CPU_SIMD_MATH_H_
+
+#include <stdint.h>
+
+// Functions over the vector type V of an ISA unit (simd_avx2.h, simd_avx512.h). Templates of V
+// only: every instance belongs to one instruction set, so none can be linked into another's place.
+
+namespace quantd::simd {
+
+/// exp of every element within 2 ulp, subnormal results included; 0 below -103.97, infinity
+/// above 88.72, NaN for NaN. x = n ln 2 + r with |r| <= ln 2 / 2, exp(x) = 2^n exp(r); exp(r) is
+/// 1 + r + r^2 q(r) with q of degree 4 through the Chebyshev nodes, which is 0.14 ulp off.
+template <class V>
+inline typename V::F Exp(typename V::F x) {
+  using F = typename V::F;
+  // Beyond these bounds the result is 0 or infinity anyway, and n stays in the range of Scale.
+  x = V::Max(V::Set(-104.0f), V::Min(V::Set(89.0f), x));
+  const F n = V::Round(V::Mul(x, V::Set(1.44269504f)));
+  // ln 2 in two parts, the first with so few bits that n times it is exact.
+  F r = V::NegFma(n, V::Set(0.693145752f), x);
+  r = V::NegFma(n, V::Set(1.42860677e-6f), r);
+  F q = V::Fma(V::Set(0.00139262504f), r, V::Set(0.00836323295f));
+  q = V::Fma(q, r, V::Set(0.0416665524f));
+  q = V::Fma(q, r, V::Set(0.166665763f));
+  q = V::Fma(q, r, V::Set(0.5f));
+  const F e = V::Add(V::Fma(V::Mul(r, r), q, r), V::Set(1.0f));
+  return V::Scale(e, n);
+}
+
+/// v / (1 + exp(-v)). Through exp(-|v|), which cannot overflow: for negative v the fraction is
+/// widened by exp(v).
+template <class V>
+inline typename V::F Silu(typename V::F v) {
+  using F = typename V::F;
+  const F e = Exp<V>(V::NegAbs(v));
+  const F numerator = V::SelectNegative(v, V::Mul(v, e), v);
+  return V::Div(numerator, V::Add(e, V::Set(1.0f)));
+}
+
+/// Calls body(i, n) for [0, size) in steps of one vector: n is kWidth but for the last.
+template <class V, class Body>
+inline void ForEachVector(int64_t size, Body body) {
+  int64_t i = 0;
+  for (; i + V::kWidth <= size; i += V::kWidth) body(i, int64_t{V::kWidth});
+  if (i < size) body(i, size - i);
+}
+
+/// Loads and stores of n <= kWidth elements of float or half, through the plain instruction when
+/// the vector is full.
+template <class V, class T>
+inline typename V::F LoadN(const T* p, int64_t n) {
+  return n == V::kWidth ? V::Load(p) : V::LoadPartial(p, n);
+}
+template <class V, class T>
+inline void StoreN(T* p, int64_t n, typename V::F v) {
+  if (n == V::kWidth) {
+    V::Store(p, v);
+  } else {
+    V::StorePartial(p, n, v);
+  }
+}
+
+}  // namespace quantd::simd
+
+#endif  // QUANTD_KERNELS_OPS_CPU_SIMD_MATH_H_

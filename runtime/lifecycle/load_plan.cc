@@ -1,0 +1,149 @@
+#include "runtime/lifecycle/load_plan.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "kernels/base/status_macros.h"
+#include "runtime/cache/kv_block_pool.h"
+#include "runtime/formats/scheme_table.h"
+
+namespace quantd {
+namespace {
+
+constexpr size_t kMaxNameLength = 128;
+// The share of the available memory that a KV cache of unstated size may take.
+constexpr int64_t kKvShare = 4;
+
+// Opening a FIFO would wait for a writer, and a device has no size: only regular files are models.
+absl::Status CheckRegularFile(const std::string& path) {
+  struct stat info;
+  if (stat(path.c_str(), &info) != 0 || S_ISREG(info.st_mode)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(path, ": not a regular file; give the path of a .gguf file"));
+}
+
+std::string MainFormat(const GgufFile& file) {
+  std::map<std::string, uint64_t> bytes;
+  for (const GgufTensor& tensor : file.tensors()) {
+    const GgufScheme* scheme = FindGgufScheme(tensor.type);
+    if (scheme != nullptr) bytes[scheme->name] += tensor.bytes;
+  }
+  std::string main;
+  uint64_t most = 0;
+  for (const auto& [name, total] : bytes) {
+    if (total > most) {
+      main = name;
+      most = total;
+    }
+  }
+  return main;
+}
+
+KvType ChooseKvType(KvCacheType wanted, const std::string& format) {
+  switch (wanted) {
+    case KvCacheType::kF16:
+      return KvType::kF16;
+    case KvCacheType::kF32:
+      return KvType::kF32;
+    case KvCacheType::kAuto:
+      break;
+  }
+  return format == "F32" ? KvType::kF32 : KvType::kF16;
+}
+
+}  // namespace
+
+bool IsModelName(const std::string& name) {
+  return !name.empty() && name.size() <= kMaxNameLength &&
+         std::all_of(name.begin(), name.end(), [](unsigned char c) {
+           return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-';
+         });
+}
+
+absl::Status ValidateModelSpec(const ModelSpec& spec) {
+  if (!IsModelName(spec.name)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "name: '", absl::CHexEscape(absl::string_view(spec.name).substr(0, kMaxNameLength)), "' ",
+        kModelNameRule));
+  }
+  if (spec.path.empty() || spec.path.find('\0') != std::string::npos) {
+    return absl::InvalidArgumentError("path: must be the path of a .gguf file");
+  }
+  if (spec.max_context < 0) {
+    return absl::InvalidArgumentError(absl::StrCat("max_context: ", spec.max_context,
+                                                   " must be 0 (the model's own) or positive"));
+  }
+  if (spec.kv_cache_bytes < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("kv_cache: ", spec.kv_cache_bytes, " must be 0 (automatic) or positive"));
+  }
+  if (spec.engine.max_sequences < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("max_sequences: ", spec.engine.max_sequences, " must be at least 1"));
+  }
+  if (spec.engine.step_token_budget < spec.engine.max_sequences) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "step_token_budget: ", spec.engine.step_token_budget, " is less than max_sequences (",
+        spec.engine.max_sequences, "); a step has a token for each running sequence"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<int32_t> PlanKvBlocks(const ModelSpec& spec, int64_t sequence_blocks,
+                                     int64_t block_bytes, int64_t free_bytes,
+                                     int64_t available_bytes) {
+  constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
+  if (spec.kv_cache_bytes > 0) {
+    const int64_t blocks = spec.kv_cache_bytes / block_bytes;
+    if (blocks < sequence_blocks) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("kv_cache: ", spec.kv_cache_bytes, " bytes hold ", blocks * kKvBlockTokens,
+                       " tokens, less than one sequence of full length; give at least ",
+                       sequence_blocks * block_bytes, " bytes or lower max_context"));
+    }
+    return static_cast<int32_t>(std::min(blocks, kMost));
+  }
+  const int64_t wanted = sequence_blocks * spec.engine.max_sequences;
+  const int64_t affordable = std::min(available_bytes / kKvShare, free_bytes) / block_bytes;
+  const int64_t blocks = std::max(std::min(wanted, affordable), sequence_blocks);
+  return static_cast<int32_t>(std::min(blocks, kMost));
+}
+
+absl::StatusOr<LoadPlan> PlanLoad(const ModelSpec& spec, int64_t available_bytes) {
+  QUANTD_RETURN_IF_ERROR(ValidateModelSpec(spec));
+  QUANTD_RETURN_IF_ERROR(CheckRegularFile(spec.path));
+  LoadPlan plan;
+  plan.spec = spec;
+  plan.started = std::chrono::steady_clock::now();
+  QUANTD_ASSIGN_OR_RETURN(plan.file, GgufFile::Open(spec.path));
+  QUANTD_ASSIGN_OR_RETURN(const ModelConfig config, ReadModelConfig(*plan.file));
+  QUANTD_ASSIGN_OR_RETURN(plan.tokenizer, Tokenizer::FromGguf(*plan.file));
+  if (plan.tokenizer->vocab_size() != config.vocab) {
+    return plan.file->Error(
+        "tokenizer.ggml.tokens",
+        absl::StrCat("the vocabulary has ", plan.tokenizer->vocab_size(),
+                     " tokens but the model computes logits for ", config.vocab));
+  }
+  plan.format = MainFormat(*plan.file);
+  plan.kv_type = ChooseKvType(spec.kv_type, plan.format);
+  plan.context = spec.max_context > 0 ? std::min(spec.max_context, config.context) : config.context;
+
+  const KvLayout layout{plan.kv_type, config.layers, config.kv_heads, config.head_dim};
+  // Packing keeps the size of the file's blocks but for a little padding.
+  plan.need.weight_bytes = static_cast<int64_t>(plan.file->file_bytes());
+  QUANTD_ASSIGN_OR_RETURN(
+      plan.kv_blocks, PlanKvBlocks(spec, KvBlocksFor(plan.context), layout.block_bytes(),
+                                   std::max<int64_t>(available_bytes - plan.need.weight_bytes, 0),
+                                   available_bytes));
+  plan.need.kv_bytes = plan.kv_blocks * layout.block_bytes();
+  return plan;
+}
+
+}  // namespace quantd

@@ -1,0 +1,38 @@
+#ifndef QUANTD_RUNTIME_LIFECYCLE_RUNTIME_CONTEXT_H_
+#define QUANTD_RUNTIME_LIFECYCLE_RUNTIME_CONTEXT_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "kernels/kernel_set.h"
+
+namespace quantd {
+
+/// What everything above kernels/ shares: the probed hardware, the checked kernels and the
+/// threads. This header is how the server reaches kernels/: its reports are the plain structs of
+/// kernel_set.h and hardware.h. Immutable; must outlive every model.
+class RuntimeContext {
+ public:
+  struct Options {
+    int threads = 0;        ///< 0 = one per physical core the process may use
+    std::string force_isa;  ///< "" = QUANTD_FORCE_ISA, else no override
+    std::string force_kernel;
+    std::string inject_kernel_fault;  ///< name of a kernel to fail its self-check; tests only
+  };
+  /// Errors: those of KernelSet::Create.
+  static absl::StatusOr<std::unique_ptr<RuntimeContext>> Create(const Options& options);
+
+  const Hardware& hardware() const { return kernels_->hardware(); }
+  const KernelSet& kernels() const { return *kernels_; }
+  ThreadPool& pool() const { return *pool_; }
+
+ private:
+  RuntimeContext() = default;
+  std::unique_ptr<KernelSet> kernels_;
+  std::unique_ptr<ThreadPool> pool_;
+};
+
+}  // namespace quantd
+
+#endif  // QUANTD_RUNTIME_LIFECYCLE_RUNTIME_CONTEXT_H_

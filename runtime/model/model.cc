@@ -1,0 +1,110 @@
+#include "runtime/model/model.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "kernels/base/check.h"
+#include "kernels/base/status_macros.h"
+#include "runtime/formats/scheme_table.h"
+#include "runtime/model/forward.h"
+#include "runtime/model/weights.h"
+
+namespace quantd {
+namespace {
+
+// Rows of a typical batched step, for which the report names a kernel.
+constexpr int64_t kReportedBatch = 32;
+
+// One report per matrix of the model. `format` of the scheme table decides: PackWeight keeps it.
+absl::StatusOr<std::vector<WeightReport>> ReportMatrices(const GgufFile& file,
+                                                         const ModelConfig& config,
+                                                         const KernelSet& kernels) {
+  std::vector<WeightReport> reports;
+  for (const TensorSpec& spec : ModelTensors(config)) {
+    if (spec.vector) continue;
+    const GgufTensor* tensor = file.FindTensor(spec.name);
+    QUANTD_CHECK(tensor != nullptr, "ReadModelConfig found every required tensor");
+    const GgufScheme* scheme = FindGgufScheme(tensor->type);
+    QUANTD_CHECK(scheme != nullptr, "the parser lets no tensor of an unread type pass");
+    if (!kernels.SupportsFormat(scheme->format)) {
+      return absl::UnimplementedError(
+          absl::StrCat(file.path(), ": tensor ", spec.name, ": no kernel takes ", scheme->name));
+    }
+    const auto kernel = [&](int64_t m) {
+      return Describe(*kernels.SelectGemm(scheme->format, WeightLayout::kRows16, m));
+    };
+    const GemmKernelInfo decode = kernel(1);
+    WeightReport report;
+    report.name = spec.name;
+    report.format = scheme->name;
+    report.n = spec.rows;
+    report.k = spec.cols;
+    report.file_bytes = tensor->bytes;
+    report.decode_kernel = decode.name;
+    report.batch_kernel = kernel(kReportedBatch).name;
+    report.isa = decode.isa;
+    report.native = decode.native;
+    report.how = decode.how;
+    reports.push_back(std::move(report));
+  }
+  return reports;
+}
+
+}  // namespace
+
+struct Model::Impl {
+  Impl(ModelConfig config, Weights weights, std::vector<WeightReport> reports,
+       const KernelSet& kernels, ThreadPool& pool)
+      : config(std::move(config)),
+        weights(std::move(weights)),
+        reports(std::move(reports)),
+        forward(this->config, this->weights, kernels, pool) {}
+
+  const ModelConfig config;
+  const Weights weights;
+  std::vector<WeightReport> reports;
+  ForwardPass forward;
+};
+
+Model::Model() = default;
+Model::~Model() = default;
+
+absl::StatusOr<std::unique_ptr<Model>> Model::Load(const GgufFile& file, const KernelSet& kernels,
+                                                   ThreadPool& pool, const LoadOptions& options) {
+  QUANTD_ASSIGN_OR_RETURN(ModelConfig config, ReadModelConfig(file));
+  QUANTD_ASSIGN_OR_RETURN(std::vector<WeightReport> reports, ReportMatrices(file, config, kernels));
+  QUANTD_ASSIGN_OR_RETURN(Weights weights, LoadWeights(file, config, kernels, pool, options));
+  const std::vector<const PackedWeight*> packed = PackedWeights(weights);
+  QUANTD_CHECK(packed.size() == reports.size(), "every matrix of the model is reported");
+  for (size_t i = 0; i < packed.size(); ++i) reports[i].packed_bytes = packed[i]->bytes();
+  auto model = std::unique_ptr<Model>(new Model);
+  model->impl_ = std::make_unique<Impl>(std::move(config), std::move(weights), std::move(reports),
+                                        kernels, pool);
+  return model;
+}
+
+const ModelConfig& Model::config() const { return impl_->config; }
+
+KvLayout Model::kv_layout(KvType type) const {
+  return {type, impl_->config.layers, impl_->config.kv_heads, impl_->config.head_dim};
+}
+
+uint64_t Model::weight_bytes() const {
+  uint64_t bytes = 0;
+  for (const WeightReport& report : impl_->reports) bytes += report.packed_bytes;
+  return bytes;
+}
+
+std::vector<WeightReport> Model::Report() const { return impl_->reports; }
+
+void Model::Forward(const Batch& batch, const KvView& kv, absl::Span<float> logits) {
+  impl_->forward.Run(batch, kv, logits);
+}
+
+absl::StatusOr<std::vector<WeightReport>> ReportWeights(const GgufFile& file,
+                                                        const KernelSet& kernels) {
+  QUANTD_ASSIGN_OR_RETURN(const ModelConfig config, ReadModelConfig(file));
+  return ReportMatrices(file, config, kernels);
+}
+
+}  // namespace quantd

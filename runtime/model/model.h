@@ -1,0 +1,77 @@
+#ifndef QUANTD_RUNTIME_MODEL_MODEL_H_
+#define QUANTD_RUNTIME_MODEL_MODEL_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "kernels/kernel_set.h"
+#include "runtime/formats/gguf.h"
+#include "runtime/model/batch.h"
+#include "runtime/model/model_config.h"
+
+namespace quantd {
+
+/// How far a load is: bytes of tensor data packed so far, of how many.
+struct LoadProgress {
+  uint64_t done_bytes;
+  uint64_t total_bytes;
+  absl::string_view tensor;  ///< the one being packed
+};
+
+struct LoadOptions {
+  /// Called from the loading thread after each tensor. Returning false cancels the load.
+  std::function<bool(const LoadProgress&)> progress;
+};
+
+/// What one weight became at load: its format in the file and the kernels that will multiply it.
+struct WeightReport {
+  std::string name;    ///< tensor name
+  std::string format;  ///< "Q4_0"
+  int64_t n = 0, k = 0;
+  uint64_t file_bytes = 0, packed_bytes = 0;
+  std::string decode_kernel;  ///< kernel at m = 1
+  std::string batch_kernel;   ///< kernel at m = 32
+  std::string isa;            ///< of the decode kernel
+  bool native = false;
+  std::string how;  ///< why native, or how it is emulated
+};
+
+/// A loaded model: packed weights and the forward pass. Weights are immutable; Forward uses an
+/// internal workspace, so one thread at a time may call it.
+class Model {
+ public:
+  /// Reads, validates and packs every tensor of `file`, giving the file's pages back as it goes.
+  /// `kernels` and `pool` must outlive the model; `file` need not. Errors: DATA_LOSS naming the
+  /// tensor, CANCELLED, RESOURCE_EXHAUSTED.
+  static absl::StatusOr<std::unique_ptr<Model>> Load(const GgufFile& file, const KernelSet& kernels,
+                                                     ThreadPool& pool, const LoadOptions& options);
+  ~Model();
+
+  const ModelConfig& config() const;
+  KvLayout kv_layout(KvType type) const;
+  uint64_t weight_bytes() const;  ///< resident bytes of the packed weights
+  std::vector<WeightReport> Report() const;
+
+  /// Runs one step: stores K and V of every row of the batch through `kv`, and writes the logits
+  /// of batch.logit_rows to logits [logit_rows, vocab].
+  void Forward(const Batch& batch, const KvView& kv, absl::Span<float> logits);
+
+ private:
+  Model();
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// The report of what `kernels` would do with a file's weights, without loading them
+/// (`quantd inspect`). Same order and fields as Model::Report; packed_bytes 0.
+absl::StatusOr<std::vector<WeightReport>> ReportWeights(const GgufFile& file,
+                                                        const KernelSet& kernels);
+
+}  // namespace quantd
+
+#endif  // QUANTD_RUNTIME_MODEL_MODEL_H_

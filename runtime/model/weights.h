@@ -1,0 +1,67 @@
+#ifndef QUANTD_RUNTIME_MODEL_WEIGHTS_H_
+#define QUANTD_RUNTIME_MODEL_WEIGHTS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "kernels/kernel_set.h"
+#include "runtime/formats/gguf.h"
+#include "runtime/model/model.h"
+#include "runtime/model/model_config.h"
+
+namespace quantd {
+
+/// y = W x + bias: a packed matrix [n, k] and, where the file has one, its bias [n].
+struct Linear {
+  PackedWeight weight;
+  std::vector<float> bias;  ///< empty: none
+};
+
+struct LayerWeights {
+  std::vector<float> attn_norm, ffn_norm;  ///< [dim]
+  Linear q, k, v, o;                       ///< [q_dim | kv_dim | kv_dim, dim], [dim, q_dim]
+  Linear gate, up, down;                   ///< [ff, dim] twice, [dim, ff]
+};
+
+/// All weights of a model. Immutable after LoadWeights.
+struct Weights {
+  PackedWeight embedding;                  ///< [vocab, dim]
+  std::optional<PackedWeight> own_output;  ///< [vocab, dim]; without it the embedding serves
+  std::vector<float> output_norm;          ///< [dim]
+  std::vector<LayerWeights> layers;
+
+  const PackedWeight& output() const { return own_output ? *own_output : embedding; }
+};
+
+/// A tensor that the model's hyper-parameters imply.
+struct TensorSpec {
+  std::string name;
+  int64_t rows = 1;  ///< 1 for a vector
+  int64_t cols = 0;
+  bool vector = false;    ///< one-dimensional, kept as floats; else a matrix, packed
+  bool optional = false;  ///< used if present
+};
+
+/// The tensors of a model, in the order in which they are loaded and reported.
+std::vector<TensorSpec> ModelTensors(const ModelConfig& config);
+
+/// Checks that `file` holds the tensors of `config` with their shapes, and none besides that would
+/// change the result. Errors: DATA_LOSS naming the tensor; UNIMPLEMENTED for one that this build
+/// has no use for.
+absl::Status ValidateTensors(const GgufFile& file, const ModelConfig& config);
+
+/// Reads and packs every tensor; see Model::Load.
+absl::StatusOr<Weights> LoadWeights(const GgufFile& file, const ModelConfig& config,
+                                    const KernelSet& kernels, ThreadPool& pool,
+                                    const LoadOptions& options);
+
+/// The packed matrices in the order of ModelTensors. Borrows from `weights`.
+std::vector<const PackedWeight*> PackedWeights(const Weights& weights);
+
+}  // namespace quantd
+
+#endif  // QUANTD_RUNTIME_MODEL_WEIGHTS_H_

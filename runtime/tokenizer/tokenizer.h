@@ -1,0 +1,111 @@
+#ifndef QUANTD_RUNTIME_TOKENIZER_TOKENIZER_H_
+#define QUANTD_RUNTIME_TOKENIZER_TOKENIZER_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "runtime/formats/gguf.h"
+
+namespace quantd {
+
+class SpecialTokens;
+
+/// Token class, numbered as tokenizer.ggml.token_type.
+enum class TokenType : uint8_t {
+  kNormal = 1,
+  kUnknown = 2,
+  kControl = 3,
+  kUserDefined = 4,
+  kUnused = 5,
+  kByte = 6,
+};
+
+struct EncodeOptions {
+  /// Put BOS first / EOS last, whatever the vocabulary says about defaults.
+  bool add_bos = false;
+  bool add_eos = false;
+  /// Recognize control tokens ("<s>", "<|im_end|>") written in the text. Off: they are plain
+  /// text, which is what untrusted input must be. User-defined tokens are always recognized.
+  bool parse_control = false;
+};
+
+/// Text <-> token ids of one vocabulary. Immutable and thread-safe.
+class Tokenizer {
+ public:
+  /// Builds the tokenizer of tokenizer.ggml.model ("llama", "gpt2"). Errors: DATA_LOSS naming the
+  /// key; UNIMPLEMENTED naming the model or pre-tokenizer and those that are known.
+  static absl::StatusOr<std::unique_ptr<Tokenizer>> FromGguf(const GgufFile& file);
+  virtual ~Tokenizer();
+  Tokenizer(const Tokenizer&) = delete;
+  Tokenizer& operator=(const Tokenizer&) = delete;
+
+  /// Never fails: bytes that are no UTF-8 go through byte tokens (or the unknown token). Takes
+  /// O(n log n) at most, however hostile the text. Of special tokens the leftmost is taken, and
+  /// the longest there.
+  std::vector<int32_t> Encode(absl::string_view text, const EncodeOptions& options) const;
+
+  /// Bytes of a token as they appear in running text; "" for control tokens and for ids outside
+  /// the vocabulary, U+FFFD for the unknown token. May be part of a code point.
+  virtual std::string TokenBytes(int32_t id) const;
+
+  /// Text of a whole sequence; invalid UTF-8 is replaced by U+FFFD.
+  std::string Decode(absl::Span<const int32_t> ids) const;
+
+  int32_t vocab_size() const { return static_cast<int32_t>(types_.size()); }
+  TokenType type(int32_t id) const { return types_[id]; }
+  std::optional<int32_t> bos() const { return bos_; }
+  std::optional<int32_t> eos() const { return eos_; }
+  /// Ids that end a generation: EOS, EOT, EOM as far as the vocabulary has them.
+  const std::vector<int32_t>& end_ids() const { return end_ids_; }
+  /// The vocabulary's own default for BOS / EOS around a prompt.
+  bool default_add_bos() const { return default_add_bos_; }
+  bool default_add_eos() const { return default_add_eos_; }
+  /// The first token of a text loses one leading space when decoded (SentencePiece dummy prefix).
+  bool strips_leading_space() const { return strips_leading_space_; }
+  /// "llama", "gpt2" and the pre-tokenizer's name, for reports.
+  const std::string& model_name() const { return model_name_; }
+  const std::string& pre_name() const { return pre_name_; }
+
+ protected:
+  Tokenizer();
+  /// Encodes a stretch that holds no special token and is not empty. `first`: it starts the text,
+  /// or follows a control token, which starts a text of its own.
+  virtual void EncodeText(absl::string_view text, bool first, std::vector<int32_t>* ids) const = 0;
+
+  std::unique_ptr<const SpecialTokens> special_;  ///< null: the vocabulary has none
+  std::vector<TokenType> types_;
+  std::vector<std::string> token_bytes_;  ///< what TokenBytes gives, by id
+  std::optional<int32_t> bos_, eos_;
+  std::vector<int32_t> end_ids_;
+  bool default_add_bos_ = false, default_add_eos_ = false, strips_leading_space_ = false;
+  std::string model_name_, pre_name_;
+};
+
+/// Turns a stream of ids into a stream of text that never splits a code point: bytes wait until
+/// the character is complete. One per sequence; not thread-safe. The tokenizer must outlive it.
+class IncrementalDetokenizer {
+ public:
+  /// `at_text_start`: the first token is the first of a text (its dummy space is dropped);
+  /// generation that continues a prompt passes false.
+  IncrementalDetokenizer(const Tokenizer* tokenizer, bool at_text_start);
+
+  /// Text that became complete with this token; often one token's, sometimes "" or two's.
+  std::string Push(int32_t id);
+  /// What is left at the end; an unfinished character becomes U+FFFD.
+  std::string Flush();
+
+ private:
+  const Tokenizer* tokenizer_;
+  bool at_start_;
+  std::string pending_;
+};
+
+}  // namespace quantd
+
+#endif  // QUANTD_RUNTIME_TOKENIZER_TOKENIZER_H_

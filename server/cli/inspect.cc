@@ -1,0 +1,390 @@
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "CLI/CLI.hpp"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "runtime/formats/gguf.h"
+#include "runtime/formats/scheme_table.h"
+#include "runtime/model/model.h"
+#include "runtime/model/model_config.h"
+#include "runtime/tokenizer/tokenizer.h"
+#include "server/cli/commands.h"
+#include "server/cli/gguf_values.h"
+#include "server/cli/json_output.h"
+#include "server/cli/local_runtime.h"
+#include "server/cli/output.h"
+#include "server/cli/table.h"
+
+namespace quantd {
+namespace {
+
+constexpr char kCommand[] = "quantd inspect";
+
+struct InspectOptions {
+  std::string file;
+  bool json = false;
+  bool tensors = false;
+  RuntimeFlags runtime;
+};
+
+/// Everything that is known of a file. What could not be read has its error instead: a file whose
+/// tokenizer is unknown is still worth looking at.
+struct Inspection {
+  std::unique_ptr<GgufFile> file;
+  absl::StatusOr<ModelConfig> config;
+  absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer;
+  absl::StatusOr<std::vector<WeightReport>> weights;
+
+  bool vocabulary_only() const { return file->tensors().empty(); }
+};
+
+struct FormatTotal {
+  uint64_t tensors = 0, weights = 0, bytes = 0;
+};
+
+std::string FormatOf(const GgufTensor& tensor) {
+  const GgufScheme* scheme = FindGgufScheme(tensor.type);
+  return scheme != nullptr ? scheme->name : absl::StrCat("type ", tensor.type);
+}
+
+std::vector<std::pair<std::string, FormatTotal>> FormatTotals(const GgufFile& file) {
+  std::map<std::string, FormatTotal> totals;
+  for (const GgufTensor& tensor : file.tensors()) {
+    FormatTotal& total = totals[FormatOf(tensor)];
+    ++total.tensors;
+    total.weights += static_cast<uint64_t>(tensor.rows() * tensor.cols());
+    total.bytes += tensor.bytes;
+  }
+  std::vector<std::pair<std::string, FormatTotal>> sorted(totals.begin(), totals.end());
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [](const auto& a, const auto& b) { return a.second.bytes > b.second.bytes; });
+  return sorted;
+}
+
+FormatTotal Sum(const GgufFile& file) {
+  FormatTotal sum;
+  for (const auto& [name, total] : FormatTotals(file)) {
+    sum.tensors += total.tensors;
+    sum.weights += total.weights;
+    sum.bytes += total.bytes;
+  }
+  return sum;
+}
+
+/// KV cache bytes that one token takes, with elements of `element_bytes`.
+uint64_t KvBytesPerToken(const ModelConfig& config, int element_bytes) {
+  return uint64_t{2} * config.layers * config.kv_dim() * element_bytes;
+}
+
+const char* RopeScalingName(RopeScaling scaling) {
+  switch (scaling) {
+    case RopeScaling::kNone:
+      return "none";
+    case RopeScaling::kLinear:
+      return "linear";
+    case RopeScaling::kYarn:
+      return "yarn";
+    case RopeScaling::kLlama3:
+      return "llama3";
+  }
+  return "?";
+}
+
+Json ConfigJson(const ModelConfig& config) {
+  return {{"architecture", config.architecture},
+          {"name", config.name},
+          {"vocab", config.vocab},
+          {"dim", config.dim},
+          {"layers", config.layers},
+          {"heads", config.heads},
+          {"kv_heads", config.kv_heads},
+          {"head_dim", config.head_dim},
+          {"ff", config.ff},
+          {"context", config.context},
+          {"rms_eps", JsonFloat(config.rms_eps)},
+          {"rope_dim", config.rope_dim},
+          {"rope_base", JsonFloat(config.rope_base)},
+          {"rope_scaling", RopeScalingName(config.rope_scaling)},
+          {"rope_factor", JsonFloat(config.rope_factor)},
+          {"tied_output", config.tied_output}};
+}
+
+Json MemoryJson(const Inspection& inspection) {
+  const ModelConfig& config = *inspection.config;
+  const uint64_t f16 = KvBytesPerToken(config, 2);
+  return {{"weight_bytes", Sum(*inspection.file).bytes},
+          {"kv_bytes_per_token_f16", f16},
+          {"kv_bytes_per_token_f32", 2 * f16},
+          {"kv_bytes_full_context_f16", f16 * static_cast<uint64_t>(config.context)}};
+}
+
+Json TokenizerJson(const Tokenizer& tokenizer) {
+  const auto id = [](std::optional<int32_t> value) {
+    return value.has_value() ? Json(*value) : Json(nullptr);
+  };
+  return {{"model", tokenizer.model_name()},
+          {"pre", tokenizer.pre_name()},
+          {"vocab", tokenizer.vocab_size()},
+          {"bos", id(tokenizer.bos())},
+          {"eos", id(tokenizer.eos())},
+          {"end_ids", tokenizer.end_ids()},
+          {"add_bos", tokenizer.default_add_bos()},
+          {"add_eos", tokenizer.default_add_eos()}};
+}
+
+Json WeightJson(const WeightReport& weight) {
+  return {{"name", weight.name},
+          {"format", weight.format},
+          {"n", weight.n},
+          {"k", weight.k},
+          {"file_bytes", weight.file_bytes},
+          {"decode_kernel", weight.decode_kernel},
+          {"batch_kernel", weight.batch_kernel},
+          {"isa", weight.isa},
+          {"native", weight.native},
+          {"how", weight.how}};
+}
+
+void PrintInspectionJson(const Inspection& inspection) {
+  const GgufFile& file = *inspection.file;
+  Json json = {{"file", file.path()},
+               {"version", file.version()},
+               {"file_bytes", file.file_bytes()},
+               {"vocabulary_only", inspection.vocabulary_only()}};
+  Json& metadata = json["metadata"] = Json::object();
+  for (const GgufKeyValue& entry : file.metadata()) metadata[entry.key] = GgufValueJson(entry);
+
+  Json errors = Json::array();
+  const auto section = [&](const char* key, const absl::Status& status, auto value) {
+    json[key] = status.ok() ? value() : Json(nullptr);
+    if (!status.ok() && !inspection.vocabulary_only()) {
+      errors.push_back(std::string(status.message()));
+    }
+  };
+  section("config", inspection.config.status(), [&] { return ConfigJson(*inspection.config); });
+  section("memory", inspection.config.status(), [&] { return MemoryJson(inspection); });
+  section("tokenizer", inspection.tokenizer.status(),
+          [&] { return TokenizerJson(**inspection.tokenizer); });
+  section("weights", inspection.weights.status(), [&] {
+    Json list = Json::array();
+    for (const WeightReport& weight : *inspection.weights) list.push_back(WeightJson(weight));
+    return list;
+  });
+  Json& formats = json["formats"] = Json::array();
+  for (const auto& [name, total] : FormatTotals(file)) {
+    formats.push_back({{"format", name},
+                       {"tensors", total.tensors},
+                       {"weights", total.weights},
+                       {"bytes", total.bytes}});
+  }
+  Json& tensors = json["tensors"] = Json::array();
+  for (const GgufTensor& tensor : file.tensors()) {
+    tensors.push_back({{"name", tensor.name},
+                       {"shape", tensor.shape},
+                       {"format", FormatOf(tensor)},
+                       {"offset", tensor.offset},
+                       {"bytes", tensor.bytes}});
+  }
+  json["errors"] = std::move(errors);
+  PrintJson(json);
+}
+
+void PrintMetadata(const GgufFile& file) {
+  Print("\nMetadata\n");
+  Table table({{"KEY"}, {"TYPE"}, {"VALUE"}});
+  for (const GgufKeyValue& entry : file.metadata()) {
+    table.AddRow({entry.key, GgufValueType(entry), GgufValueText(entry)});
+  }
+  Print(table.Render());
+}
+
+void PrintConfig(const ModelConfig& config) {
+  Print(absl::StrCat("\nModel\n",                                                        //
+                     "Architecture   ", EscapeText(config.architecture), "\n",           //
+                     "Layers         ", config.layers, "\n",                             //
+                     "Width          ", config.dim, ", feed-forward ", config.ff, "\n",  //
+                     "Attention      ", config.heads, " heads of ", config.head_dim, ", ",
+                     config.kv_heads, " for keys and values\n",  //
+                     "Vocabulary     ", config.vocab, " tokens, output matrix ",
+                     config.tied_output ? "shared with the embedding" : "of its own", "\n",  //
+                     "Context        ", config.context, " tokens\n",                         //
+                     "Rotary         ", config.rope_dim, " dimensions, base ",
+                     FormatNumber(config.rope_base), ", scaling ",
+                     RopeScalingName(config.rope_scaling), "\n"));
+}
+
+void PrintMemory(const Inspection& inspection) {
+  const ModelConfig& config = *inspection.config;
+  const uint64_t weights = Sum(*inspection.file).bytes;
+  const uint64_t per_token = KvBytesPerToken(config, 2);
+  const uint64_t cache = per_token * static_cast<uint64_t>(config.context);
+  Print(absl::StrCat("\nMemory (estimate)\n",                        //
+                     "Weights        ", FormatBytes(weights), "\n",  //
+                     "KV cache       ", FormatBytes(per_token), " per token in f16, ",
+                     FormatBytes(cache), " for one full context; f32 takes twice that\n",
+                     "Together       ", FormatBytes(weights + cache), " for one sequence\n"));
+}
+
+void PrintTokenizer(const Tokenizer& tokenizer) {
+  const auto id = [](std::optional<int32_t> value) {
+    return value.has_value() ? absl::StrCat(*value) : std::string("none");
+  };
+  Print(absl::StrCat(
+      "\nTokenizer\n",  //
+      "Kind           ", EscapeText(tokenizer.model_name()),
+      tokenizer.pre_name().empty() ? "" : ", pre-tokenizer ", EscapeText(tokenizer.pre_name()),
+      "\n",                                                    //
+      "Vocabulary     ", tokenizer.vocab_size(), " tokens\n",  //
+      "BOS            ", id(tokenizer.bos()),
+      tokenizer.default_add_bos() ? ", put before prompts\n" : ", not put before prompts\n",
+      "Generation ends at ", absl::StrJoin(tokenizer.end_ids(), ", "), "\n"));
+}
+
+void PrintFormats(const GgufFile& file) {
+  Print("\nFormats\n");
+  using Align = Table::Align;
+  Table table({{"FORMAT"},
+               {"TENSORS", Align::kRight},
+               {"WEIGHTS", Align::kRight},
+               {"BYTES", Align::kRight}});
+  for (const auto& [name, total] : FormatTotals(file)) {
+    table.AddRow(
+        {name, absl::StrCat(total.tensors), FormatCount(total.weights), FormatBytes(total.bytes)});
+  }
+  const FormatTotal sum = Sum(file);
+  table.AddRow(
+      {"all", absl::StrCat(sum.tensors), FormatCount(sum.weights), FormatBytes(sum.bytes)});
+  Print(table.Render());
+}
+
+/// Weights that get the same kernels, as one line.
+void PrintKernels(const std::vector<WeightReport>& weights) {
+  using Key = std::tuple<std::string, std::string, std::string>;
+  std::map<Key, std::pair<FormatTotal, const WeightReport*>> groups;
+  for (const WeightReport& weight : weights) {
+    auto& [total, example] = groups[{weight.format, weight.decode_kernel, weight.batch_kernel}];
+    ++total.tensors;
+    total.bytes += weight.file_bytes;
+    example = &weight;
+  }
+  Print("\nKernels on this machine\n");
+  Table table({{"FORMAT"},
+               {"WEIGHTS", Table::Align::kRight},
+               {"BYTES", Table::Align::kRight},
+               {"DECODE"},
+               {"BATCH"},
+               {"TYPE"},
+               {"HOW"}});
+  for (const auto& [key, group] : groups) {
+    const auto& [total, example] = group;
+    table.AddRow({example->format, absl::StrCat(total.tensors), FormatBytes(total.bytes),
+                  example->decode_kernel, example->batch_kernel,
+                  example->native ? "native" : "emulated", example->how});
+  }
+  Print(table.Render(TerminalWidth(stdout)));
+}
+
+void PrintTensors(const Inspection& inspection) {
+  std::map<std::string, const WeightReport*> kernels;
+  if (inspection.weights.ok()) {
+    for (const WeightReport& weight : *inspection.weights) kernels[weight.name] = &weight;
+  }
+  Print("\nTensors (shape: contiguous dimension first)\n");
+  Table table({{"NAME"},
+               {"SHAPE"},
+               {"FORMAT"},
+               {"BYTES", Table::Align::kRight},
+               {"DECODE KERNEL"},
+               {"BATCH KERNEL"}});
+  for (const GgufTensor& tensor : inspection.file->tensors()) {
+    const auto found = kernels.find(tensor.name);
+    const WeightReport* weight = found != kernels.end() ? found->second : nullptr;
+    table.AddRow({tensor.name, absl::StrJoin(tensor.shape, " x "), FormatOf(tensor),
+                  absl::StrCat(tensor.bytes), weight != nullptr ? weight->decode_kernel : "-",
+                  weight != nullptr ? weight->batch_kernel : "-"});
+  }
+  Print(table.Render());
+}
+
+void PrintInspection(const Inspection& inspection, bool tensors) {
+  const GgufFile& file = *inspection.file;
+  Print(absl::StrCat(EscapeText(file.path()), ": GGUF v", file.version(), ", ",
+                     FormatBytes(file.file_bytes()), ", ", file.metadata().size(),
+                     " metadata keys, ", file.tensors().size(), " tensors\n"));
+  PrintMetadata(file);
+  const auto problem = [](const char* title, const absl::Status& status) {
+    Print(absl::StrCat("\n", title, "\n", EscapeText(status.message()), "\n"));
+  };
+  if (inspection.tokenizer.ok()) {
+    PrintTokenizer(**inspection.tokenizer);
+  } else {
+    problem("Tokenizer: cannot be used", inspection.tokenizer.status());
+  }
+  if (inspection.vocabulary_only()) {
+    Print("\nNo tensors: a vocabulary only");
+    Print(inspection.tokenizer.ok() ? " ('quantd tokenize' works on it)\n" : "\n");
+    return;
+  }
+  if (inspection.config.ok()) {
+    PrintConfig(*inspection.config);
+    PrintMemory(inspection);
+  } else {
+    problem("Model: cannot be served", inspection.config.status());
+  }
+  PrintFormats(file);
+  if (inspection.weights.ok()) PrintKernels(*inspection.weights);
+  if (tensors) PrintTensors(inspection);
+}
+
+int Inspect(const InspectOptions& options) {
+  auto file = GgufFile::Open(options.file);
+  if (!file.ok()) return Fail(kCommand, file.status());
+  const auto runtime = OpenRuntime(options.runtime);
+  if (!runtime.ok()) return Fail(kCommand, runtime.status());
+
+  const GgufFile& gguf = **file;
+  Inspection inspection{nullptr, ReadModelConfig(gguf), Tokenizer::FromGguf(gguf),
+                        ReportWeights(gguf, (*runtime)->kernels())};
+  inspection.file = *std::move(file);
+  if (options.json) {
+    PrintInspectionJson(inspection);
+  } else {
+    PrintInspection(inspection, options.tensors);
+  }
+  return kExitOk;
+}
+
+}  // namespace
+
+void AddInspect(CLI::App& app, CommandFn* run) {
+  auto options = std::make_shared<InspectOptions>();
+  options->runtime.threads = 1;  // nothing is computed
+  CLI::App* command = app.add_subcommand(
+      "inspect", "What is in a model file, what it needs, and which kernels it would get");
+  command->add_option("file", options->file, "A .gguf file")->required()->type_name("FILE");
+  command->add_flag("--tensors", options->tensors,
+                    "List every tensor with shape, format, bytes and kernels (JSON always does)");
+  command->add_flag("--json", options->json,
+                    "One JSON object {file, metadata, config, memory, tokenizer, formats,\n"
+                    "tensors, weights, errors}");
+  AddKernelFlags(command, &options->runtime);
+  command->footer(
+      "Only the header is read: a file of any size takes a moment. Files with a vocabulary and no\n"
+      "tensors are fine. A file that can be read but not served is reported as such (exit code "
+      "0).\n"
+      "\n"
+      "Examples:\n"
+      "  quantd inspect model.gguf\n"
+      "  quantd inspect model.gguf --tensors\n"
+      "  quantd inspect model.gguf --json | jq .memory");
+  command->callback([=] { *run = [options] { return Inspect(*options); }; });
+}
+
+}  // namespace quantd

@@ -1,0 +1,102 @@
+#include "server/cli/local_runtime.h"
+
+#include "CLI/CLI.hpp"
+#include "absl/strings/str_cat.h"
+#include "server/cli/interrupt.h"
+#include "server/cli/output.h"
+#include "server/cli/progress.h"
+
+namespace quantd {
+
+void AddThreadFlag(CLI::App* command, RuntimeFlags* flags) {
+  command
+      ->add_option("--threads", flags->threads, "Threads that compute; 0 = one per physical core")
+      ->type_name("N")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+}
+
+void AddKernelFlags(CLI::App* command, RuntimeFlags* flags) {
+  command
+      ->add_option(
+          "--force-isa", flags->force_isa,
+          "Use kernels of this instruction set only: reference, avx2, avxvnni, avx512vnni\n"
+          "(default: $QUANTD_FORCE_ISA, else the best this machine runs)")
+      ->type_name("ISA");
+  command
+      ->add_option("--force-kernel", flags->force_kernel,
+                   "Use this kernel for the format it takes; names: 'quantd kernels'\n"
+                   "(default: $QUANTD_FORCE_KERNEL, else the first choice)")
+      ->type_name("NAME");
+}
+
+void AddKvTypeFlag(CLI::App* command, RuntimeFlags* flags) {
+  command
+      ->add_option("--kv-type", flags->kv_type,
+                   "Element type of the KV cache: f16, f32, or auto (f32 for F32 models, else f16)")
+      ->type_name("TYPE")
+      ->check(CLI::IsMember({"auto", "f16", "f32"}))
+      ->capture_default_str();
+}
+
+void AddQuietFlag(CLI::App* command, RuntimeFlags* flags) {
+  command->add_flag("-q,--quiet", flags->quiet, "No progress and no summary on standard error");
+}
+
+std::string CheckNotNegative(const std::string& number) {
+  return number.rfind('-', 0) == 0 ? number + " is below 0" : "";
+}
+
+absl::StatusOr<std::unique_ptr<RuntimeContext>> OpenRuntime(const RuntimeFlags& flags) {
+  RuntimeContext::Options options;
+  options.threads = flags.threads;
+  options.force_isa = flags.force_isa;
+  options.force_kernel = flags.force_kernel;
+  return RuntimeContext::Create(options);
+}
+
+namespace {
+
+// kv_type as the loader takes it; it was validated with the command line.
+KvCacheType KvCacheTypeOf(const RuntimeFlags& flags) {
+  if (flags.kv_type == "f16") return KvCacheType::kF16;
+  if (flags.kv_type == "f32") return KvCacheType::kF32;
+  return KvCacheType::kAuto;
+}
+
+// Draws progress for `path` on stderr and cancels when the user interrupts.
+LoadOptions ShowLoading(const std::string& path, const RuntimeFlags& flags) {
+  auto bar = std::make_shared<Progress>(absl::StrCat("loading ", BaseName(path)), flags.quiet);
+  LoadOptions options;
+  options.progress = [bar](const LoadProgress& progress) {
+    const double total = static_cast<double>(std::max<uint64_t>(progress.total_bytes, 1));
+    bar->Update(
+        static_cast<double>(progress.done_bytes) / total,
+        absl::StrCat(FormatBytes(progress.done_bytes), " of ", FormatBytes(progress.total_bytes)));
+    return !InterruptScope::Interrupted();
+  };
+  return options;
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<ServedModel>> LoadForOneSequence(const RuntimeContext& runtime,
+                                                                const std::string& path,
+                                                                const RuntimeFlags& flags,
+                                                                int32_t max_context) {
+  ModelSpec spec;
+  spec.name = "model";
+  spec.path = path;
+  spec.max_context = max_context;
+  spec.kv_type = KvCacheTypeOf(flags);
+  spec.engine.max_sequences = 1;
+  return ServedModel::Load(spec, runtime.kernels(), runtime.pool(), ShowLoading(path, flags),
+                           /*observer=*/nullptr);
+}
+
+std::string BaseName(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? path : path.substr(slash + 1);
+}
+
+}  // namespace quantd

@@ -1,0 +1,51 @@
+#ifndef QUANTD_SERVER_CLI_LOCAL_RUNTIME_H_
+#define QUANTD_SERVER_CLI_LOCAL_RUNTIME_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "runtime/lifecycle/model_manager.h"
+#include "runtime/lifecycle/runtime_context.h"
+
+namespace CLI {
+class App;
+}
+
+namespace quantd {
+
+/// Flags of the commands that compute in this process.
+struct RuntimeFlags {
+  int threads = 0;        ///< 0 = one per physical core
+  std::string force_isa;  ///< "" = QUANTD_FORCE_ISA, else the best this machine has
+  std::string force_kernel;
+  std::string kv_type = "auto";  ///< auto | f16 | f32
+  bool quiet = false;            ///< no progress and no summary on stderr
+};
+
+void AddThreadFlag(CLI::App* command, RuntimeFlags* flags);   ///< --threads
+void AddKernelFlags(CLI::App* command, RuntimeFlags* flags);  ///< --force-isa, --force-kernel
+void AddKvTypeFlag(CLI::App* command, RuntimeFlags* flags);   ///< --kv-type
+void AddQuietFlag(CLI::App* command, RuntimeFlags* flags);    ///< --quiet
+
+/// A check for CLI11 options: "" or what is wrong. (Its own tells the largest double as a limit.)
+std::string CheckNotNegative(const std::string& number);
+
+/// Errors: those of KernelSet::Create.
+absl::StatusOr<std::unique_ptr<RuntimeContext>> OpenRuntime(const RuntimeFlags& flags);
+
+/// Loads the model of a local command, for one sequence at a time: the KV cache promises no more
+/// memory than that. Draws progress on stderr; an interrupt (InterruptScope) cancels the load.
+/// `max_context` 0 = the model's own. Errors: those of ServedModel::Load.
+absl::StatusOr<std::shared_ptr<ServedModel>> LoadForOneSequence(const RuntimeContext& runtime,
+                                                                const std::string& path,
+                                                                const RuntimeFlags& flags,
+                                                                int32_t max_context = 0);
+
+/// The last component of a path, for labels.
+std::string BaseName(const std::string& path);
+
+}  // namespace quantd
+
+#endif  // QUANTD_SERVER_CLI_LOCAL_RUNTIME_H_

@@ -1,0 +1,167 @@
+#ifndef QUANTD_TESTS_INTEGRATION_SERVER_FIXTURE_H_
+#define QUANTD_TESTS_INTEGRATION_SERVER_FIXTURE_H_
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "grpc/health/v1/health.grpc.pb.h"
+#include "grpcpp/create_channel.h"
+#include "grpcpp/security/credentials.h"
+#include "gtest/gtest.h"
+#include "quantd/v1/hardware.grpc.pb.h"
+#include "quantd/v1/inference.grpc.pb.h"
+#include "quantd/v1/models.grpc.pb.h"
+#include "server/daemon.h"
+#include "server/logging.h"
+#include "tests/support/test_data.h"
+
+namespace quantd {
+
+inline constexpr char kDemoModel[] = "config/models/shakespeare-6m-f16.gguf";
+inline constexpr char kSecondModel[] = "config/models/shakespeare-6m-Q4_0.gguf";
+
+/// Calls `done` until it is true, for ten seconds at most (a sanitizer on a busy machine is slow).
+inline bool Eventually(const std::function<bool()>& done) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (std::chrono::steady_clock::now() < end) {
+    if (done()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  return done();
+}
+
+/// Everything that one stream brought.
+struct StreamResult {
+  grpc::Status status;
+  std::optional<v1::PromptInfo> prompt;
+  v1::Delta output;  // all deltas together
+  std::optional<v1::Finished> finished;
+  int events = 0;
+  bool in_order = true;  // prompt, deltas, finished
+};
+
+/// A real daemon with the demo model on ports of its own, and stubs for it.
+class ServerTest : public ::testing::Test {
+ protected:
+  static ServerConfig DemoConfig() {
+    ServerConfig config;
+    config.grpc.address = "127.0.0.1:0";
+    config.http.address = "127.0.0.1:0";
+    config.runtime.threads = 2;
+    ModelSpec spec;
+    spec.name = "demo";
+    spec.path = SourcePath(kDemoModel);
+    config.models.push_back(spec);
+    return config;
+  }
+
+  void StartDaemon(const ServerConfig& config) {
+    ASSERT_TRUE(SetUpLogging("error", "text").ok());
+    auto daemon = Daemon::Start(config);
+    ASSERT_TRUE(daemon.ok()) << daemon.status();
+    daemon_ = *std::move(daemon);
+    channel_ = grpc::CreateChannel(Address(), grpc::InsecureChannelCredentials());
+    inference_ = v1::Inference::NewStub(channel_);
+    models_ = v1::Models::NewStub(channel_);
+    hardware_ = v1::Hardware::NewStub(channel_);
+    health_ = grpc::health::v1::Health::NewStub(channel_);
+  }
+  void StartDemo(const ServerConfig& config = DemoConfig()) {
+    ASSERT_NO_FATAL_FAILURE(StartDaemon(config));
+    const absl::Status ready = daemon_->AwaitModels(absl::Seconds(60));
+    ASSERT_TRUE(ready.ok()) << ready;
+  }
+
+  std::string Address() const { return absl::StrCat("127.0.0.1:", daemon_->grpc_port()); }
+
+  static v1::GenerateRequest Greedy(const std::string& text, int max_tokens) {
+    v1::GenerateRequest request;
+    request.set_text(text);
+    request.set_max_tokens(max_tokens);
+    request.mutable_sampling()->set_temperature(0);
+    return request;
+  }
+  /// As long as the context allows, so that tests can do things to it while it runs.
+  static v1::GenerateRequest Long(const std::string& id) {
+    v1::GenerateRequest request = Greedy("ROMEO:", 250);
+    request.set_request_id(id);
+    request.set_ignore_eos(true);
+    return request;
+  }
+
+  grpc::Status Generate(const v1::GenerateRequest& request, v1::GenerateResponse* response) {
+    grpc::ClientContext context;
+    return inference_->Generate(&context, request, response);
+  }
+  grpc::Status Generate(const v1::GenerateRequest& request) {
+    v1::GenerateResponse response;
+    return Generate(request, &response);
+  }
+
+  StreamResult Stream(const v1::GenerateRequest& request) {
+    grpc::ClientContext context;
+    const auto reader = inference_->GenerateStream(&context, request);
+    return ReadAll(*reader);
+  }
+  static StreamResult ReadAll(grpc::ClientReader<v1::GenerateEvent>& reader) {
+    StreamResult result;
+    v1::GenerateEvent event;
+    while (reader.Read(&event)) Add(event, &result);
+    result.status = reader.Finish();
+    return result;
+  }
+  static void Add(const v1::GenerateEvent& event, StreamResult* result) {
+    ++result->events;
+    if (result->finished.has_value()) result->in_order = false;
+    if (event.has_prompt() != (result->events == 1)) result->in_order = false;
+    if (event.has_prompt()) result->prompt = event.prompt();
+    if (event.has_finished()) result->finished = event.finished();
+    if (!event.has_delta()) return;
+    const v1::Delta& delta = event.delta();
+    result->output.mutable_token_ids()->MergeFrom(delta.token_ids());
+    result->output.mutable_logprobs()->MergeFrom(delta.logprobs());
+    result->output.mutable_text()->append(delta.text());
+  }
+
+  v1::EngineState EngineOf(const std::string& model) {
+    grpc::ClientContext context;
+    v1::GetModelRequest request;
+    request.set_name(model);
+    v1::Model response;
+    EXPECT_TRUE(models_->GetModel(&context, request, &response).ok());
+    return response.engine();
+  }
+  bool Abort(const std::string& id) {
+    grpc::ClientContext context;
+    v1::AbortRequest request;
+    request.set_request_id(id);
+    v1::AbortResponse response;
+    EXPECT_TRUE(inference_->Abort(&context, request, &response).ok());
+    return response.found();
+  }
+  /// -1 for an error.
+  int Health(const std::string& service) {
+    grpc::ClientContext context;
+    grpc::health::v1::HealthCheckRequest request;
+    request.set_service(service);
+    grpc::health::v1::HealthCheckResponse response;
+    return health_->Check(&context, request, &response).ok() ? response.status() : -1;
+  }
+
+  std::unique_ptr<Daemon> daemon_;
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<v1::Inference::Stub> inference_;
+  std::unique_ptr<v1::Models::Stub> models_;
+  std::unique_ptr<v1::Hardware::Stub> hardware_;
+  std::unique_ptr<grpc::health::v1::Health::Stub> health_;
+};
+
+}  // namespace quantd
+
+#endif  // QUANTD_TESTS_INTEGRATION_SERVER_FIXTURE_H_

@@ -1,0 +1,223 @@
+// The program itself: signals and exit codes of `quantd serve`.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <regex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "grpcpp/create_channel.h"
+#include "server/cli/commands.h"
+#include "tests/integration/server_fixture.h"
+
+namespace quantd {
+namespace {
+
+/// The program: $QUANTD_BINARY, or where the build puts it beside this test; "" if it is not there.
+std::string Program() {
+  const char* given = std::getenv("QUANTD_BINARY");
+  if (given != nullptr) return given;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe");
+  const auto program = self.parent_path().parent_path() / "bin" / "quantd";
+  return std::filesystem::exists(program) ? program.string() : "";
+}
+
+/// A `quantd serve` with arguments; its log goes to a file.
+class ServerProcess {
+ public:
+  explicit ServerProcess(std::vector<std::string> arguments) {
+    log_path_ = ::testing::TempDir() + "quantd-" + std::to_string(getpid()) + "-" +
+                std::to_string(++count_) + ".log";
+    arguments.insert(arguments.begin(), {Program(), "serve"});
+    std::vector<char*> argv;
+    for (std::string& argument : arguments) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    pid_ = fork();
+    if (pid_ != 0) return;
+    const int log = open(log_path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    dup2(log, STDERR_FILENO);
+    execv(argv[0], argv.data());
+    _exit(127);
+  }
+  ~ServerProcess() {
+    if (!waited_) {
+      kill(pid_, SIGKILL);
+      Wait();
+    }
+    unlink(log_path_.c_str());
+  }
+
+  std::string ReadLog() const {
+    std::ifstream in(log_path_);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+  bool AwaitLog(const std::string& text) const {
+    return Eventually([&] { return ReadLog().find(text) != std::string::npos; });
+  }
+  /// Of gRPC, from the log.
+  std::string Address() const {
+    std::smatch match;
+    const std::string log = ReadLog();
+    return std::regex_search(log, match, std::regex("listening grpc=(\\S+)")) ? match[1].str() : "";
+  }
+  void Signal(int signal) const { kill(pid_, signal); }
+  /// The exit code; 128 + signal if it was killed.
+  int Wait() {
+    int status = 0;
+    waitpid(pid_, &status, 0);
+    waited_ = true;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  }
+
+ private:
+  static inline int count_ = 0;
+  std::string log_path_;
+  pid_t pid_ = -1;
+  bool waited_ = false;
+};
+
+class ServerProcessTest : public ServerTest {
+ protected:
+  void SetUp() override {
+    if (Program().empty())
+      GTEST_SKIP() << "needs the program quantd; build it, or set QUANTD_BINARY";
+  }
+  static std::vector<std::string> DemoArguments() {
+    return {"--grpc-address", "127.0.0.1:0", "--http-address",
+            "127.0.0.1:0",    "--model",     "demo=" + SourcePath(kDemoModel)};
+  }
+};
+
+/// Streams at work on a server of another process.
+class Streams {
+ public:
+  Streams(const std::string& address, int count, const v1::GenerateRequest& request)
+      : stub_(v1::Inference::NewStub(
+            grpc::CreateChannel(address, grpc::InsecureChannelCredentials()))) {
+    results_.resize(count);
+    for (int i = 0; i < count; ++i) {
+      threads_.emplace_back([this, i, request] {
+        grpc::ClientContext context;
+        const auto reader = stub_->GenerateStream(&context, request);
+        v1::GenerateEvent event;
+        while (reader->Read(&event)) {
+          if (event.has_prompt()) ++started_;
+          results_[i].tokens += event.delta().token_ids_size();
+        }
+        results_[i].status = reader->Finish();
+      });
+    }
+  }
+  ~Streams() { Join(); }
+  bool AwaitStarted() {
+    return Eventually([&] { return started_ == static_cast<int>(results_.size()); });
+  }
+  void Join() {
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+  }
+
+  struct Result {
+    grpc::Status status;
+    int tokens = 0;
+  };
+  const std::vector<Result>& results() const { return results_; }
+
+ private:
+  std::unique_ptr<v1::Inference::Stub> stub_;
+  std::atomic<int> started_{0};
+  std::vector<Result> results_;
+  std::vector<std::thread> threads_;
+};
+
+v1::GenerateRequest LongRequest() {
+  v1::GenerateRequest request;
+  request.set_text("ROMEO:");
+  request.set_max_tokens(200);
+  request.set_ignore_eos(true);
+  request.mutable_sampling()->set_temperature(0);
+  return request;
+}
+
+TEST_F(ServerProcessTest, SigtermFinishesSixteenStreamsAndExitsZero) {
+  std::vector<std::string> arguments = DemoArguments();
+  // A sanitizer on a busy machine is slow.
+  arguments.insert(arguments.end(), {"--shutdown-drain", "200s"});
+  ServerProcess server(arguments);
+  ASSERT_TRUE(server.AwaitLog(" ready ")) << server.ReadLog();
+  Streams streams(server.Address(), 16, LongRequest());
+  ASSERT_TRUE(streams.AwaitStarted());
+  server.Signal(SIGTERM);
+  EXPECT_EQ(server.Wait(), kExitOk) << server.ReadLog();
+  streams.Join();
+  for (const Streams::Result& result : streams.results()) {
+    EXPECT_TRUE(result.status.ok()) << result.status.error_message();
+    EXPECT_EQ(result.tokens, 200);
+  }
+}
+
+TEST_F(ServerProcessTest, SecondSigtermCancelsTheRest) {
+  ServerProcess server(DemoArguments());
+  ASSERT_TRUE(server.AwaitLog(" ready ")) << server.ReadLog();
+  Streams streams(server.Address(), 16, LongRequest());
+  ASSERT_TRUE(streams.AwaitStarted());
+  server.Signal(SIGTERM);
+  ASSERT_TRUE(server.AwaitLog("draining"));
+  server.Signal(SIGTERM);
+  EXPECT_EQ(server.Wait(), kExitInterrupted) << server.ReadLog();
+  streams.Join();
+  int cancelled = 0;
+  for (const Streams::Result& result : streams.results()) {
+    cancelled += result.status.error_code() == grpc::StatusCode::CANCELLED ? 1 : 0;
+  }
+  EXPECT_GT(cancelled, 0);
+}
+
+TEST_F(ServerProcessTest, IdleServerStopsAtOnce) {
+  ServerProcess server(DemoArguments());
+  ASSERT_TRUE(server.AwaitLog("listening")) << server.ReadLog();
+  server.Signal(SIGINT);  // most likely while the model is loading
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(server.Wait(), kExitOk) << server.ReadLog();
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
+}
+
+TEST_F(ServerProcessTest, ExitCodesSayWhatWasWrong) {
+  std::vector<std::string> arguments = DemoArguments();
+  arguments.back() = "demo=/nowhere/model.gguf";
+  ServerProcess no_model(arguments);
+  EXPECT_EQ(no_model.Wait(), kExitFailure) << no_model.ReadLog();
+  EXPECT_THAT(no_model.ReadLog(), ::testing::HasSubstr("/nowhere/model.gguf"));
+
+  ServerProcess unknown_flag({"--no-such-flag"});
+  EXPECT_EQ(unknown_flag.Wait(), kExitUsage);
+  ServerProcess bad_value({"--grpc-address", "nonsense"});
+  EXPECT_EQ(bad_value.Wait(), kExitUsage);
+  EXPECT_THAT(bad_value.ReadLog(), ::testing::HasSubstr("grpc.address"));
+  ServerProcess bad_model({"--model", "nonsense"});
+  EXPECT_EQ(bad_model.Wait(), kExitUsage);
+  ServerProcess no_file({"--config", "/nowhere/quantd.yaml"});
+  EXPECT_EQ(no_file.Wait(), kExitUsage);
+  ServerProcess check({"--check-config", "--config", SourcePath("config/quantd.yaml")});
+  EXPECT_EQ(check.Wait(), kExitOk) << check.ReadLog();
+
+  ServerProcess first(DemoArguments());
+  ASSERT_TRUE(first.AwaitLog("listening")) << first.ReadLog();
+  arguments = DemoArguments();
+  arguments[1] = first.Address();
+  ServerProcess second(arguments);
+  EXPECT_EQ(second.Wait(), kExitUnavailable) << second.ReadLog();
+  EXPECT_THAT(second.ReadLog(), ::testing::HasSubstr("grpc.address"));
+}
+
+}  // namespace
+}  // namespace quantd

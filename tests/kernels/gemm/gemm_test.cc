@@ -1,0 +1,128 @@
+#include "kernels/gemm/gemm.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "kernels/kernel_set.h"
+#include "tests/kernels/gemm/gemm_test_util.h"
+
+namespace quantd {
+namespace {
+
+std::unique_ptr<KernelSet> Kernels(const std::string& isa = "") {
+  return std::move(KernelSet::Create(ProbeHardware(), {isa, ""})).value();
+}
+
+PackedWeight Pack(const QuantTensor& t, const KernelSet& kernels) {
+  ThreadPool pool(1);
+  return std::move(PackWeight(TensorSource(t), kernels, pool)).value();
+}
+
+std::vector<float> Multiply(const KernelSet& kernels, const PackedWeight& w,
+                            const std::vector<float>& x, int threads) {
+  ThreadPool pool(threads);
+  const int64_t m = static_cast<int64_t>(x.size()) / w.k;
+  std::vector<float> y(m * w.n);
+  Activations a;
+  a.Set(x.data(), m, w.k, w.k);
+  const GemmOutput output{&w, y.data(), w.n};
+  RunGemm(kernels, a, {&output, 1}, pool);
+  return y;
+}
+
+TEST(RunGemm, SameBitsForAnyThreadCountAndInstructionSet) {
+  const auto kernels = Kernels();
+  for (const NamedFormat& named : NamedFormats()) {
+    const QuantTensor t = RandomTensor(named.format, 203, 512, 1);
+    const PackedWeight w = Pack(t, *kernels);
+    for (const int64_t m : {1, 5, 33}) {
+      const std::vector<float> x = RandomFloats(m * 512, 2);
+      const std::vector<float> one = Multiply(*kernels, w, x, 1);
+      for (const int threads : {2, 3, 7}) EXPECT_EQ(Multiply(*kernels, w, x, threads), one);
+      for (const IsaInfo& isa : Isas()) {
+        if (!ProbeHardware().Supports(isa.isa)) continue;
+        EXPECT_EQ(Multiply(*Kernels(isa.name), w, x, 2), one) << named.name << " " << isa.name;
+      }
+    }
+  }
+}
+
+TEST(RunGemm, FusedOutputsEqualSeparateOnesAndRespectStrides) {
+  const auto kernels = Kernels();
+  const int64_t k = 256, m = 6, stride = 320;
+  const QuantTensor tensors[] = {RandomTensor(kQ4_0, 256, k, 1), RandomTensor(kQ6_K, 33, k, 2),
+                                 RandomTensor(kF16, 17, k, 3), RandomTensor(kQ8_0, 1, k, 4)};
+  std::vector<PackedWeight> weights;
+  for (const QuantTensor& t : tensors) weights.push_back(Pack(t, *kernels));
+  std::vector<float> x = RandomFloats(m * stride, 5), compact;
+  for (int64_t i = 0; i < m; ++i) {
+    compact.insert(compact.end(), x.begin() + i * stride, x.begin() + i * stride + k);
+  }
+  for (const int threads : {1, 2, 5}) {
+    ThreadPool pool(threads);
+    std::vector<std::vector<float>> y;
+    std::vector<GemmOutput> outputs;
+    for (const PackedWeight& w : weights) y.emplace_back(m * (w.n + 2), -7.0f);
+    for (size_t i = 0; i < weights.size(); ++i) {
+      outputs.push_back({&weights[i], y[i].data(), weights[i].n + 2});
+    }
+    Activations a;
+    a.Set(x.data(), m, k, stride);
+    RunGemm(*kernels, a, outputs, pool);
+    for (size_t i = 0; i < weights.size(); ++i) {
+      const std::vector<float> alone = Multiply(*kernels, weights[i], compact, 1);
+      const int64_t n = weights[i].n;
+      for (int64_t row = 0; row < m; ++row) {
+        EXPECT_EQ(0, memcmp(&y[i][row * (n + 2)], &alone[row * n], n * sizeof(float)));
+        EXPECT_EQ(y[i][row * (n + 2) + n], -7.0f);
+        EXPECT_EQ(y[i][row * (n + 2) + n + 1], -7.0f);
+      }
+    }
+  }
+}
+
+TEST(RunGemm, QuantizedProductIsCloseToTheFloatOne) {
+  const auto kernels = Kernels();
+  const int64_t k = 1024, n = 64;
+  const std::vector<float> x = RandomFloats(k, 2);
+  for (const NamedFormat& named : NamedFormats()) {
+    const QuantTensor t = RandomTensor(named.format, n, k, 1);
+    const std::vector<float> y = Multiply(*kernels, Pack(t, *kernels), x, 2);
+    double error = 0, total = 0;
+    for (int64_t i = 0; i < n; ++i) {
+      double sum = 0;
+      for (int64_t j = 0; j < k; ++j) sum += double{t.At(i, j)} * x[j];
+      error += (y[i] - sum) * (y[i] - sum);
+      total += sum * sum;
+    }
+    EXPECT_LT(std::sqrt(error / total), named.format.is_float() ? 1e-6 : 1e-2) << named.name;
+  }
+}
+
+TEST(RunGemm, CountsOperationsBytesAndTime) {
+  const auto kernels = Kernels();
+  const PackedWeight w = Pack(RandomTensor(kQ4_0, 64, 256, 1), *kernels);
+  Multiply(*kernels, w, RandomFloats(3 * 256, 1), 1);
+  const std::string name = Describe(*kernels->SelectGemm(kQ4_0, w.layout, 3)).name;
+  for (const KernelCounters& c : kernels->Counters()) {
+    EXPECT_EQ(c.ops, c.kernel == name ? 2u * 3 * 64 * 256 : 0u) << c.kernel;
+    EXPECT_EQ(c.bytes, c.kernel == name ? static_cast<uint64_t>(w.bytes()) : 0u);
+    EXPECT_EQ(c.seconds > 0, c.kernel == name);
+  }
+}
+
+TEST(RunGemm, NoRowsIsNoWork) {
+  const auto kernels = Kernels();
+  const PackedWeight w = Pack(RandomTensor(kF32, 16, 8, 1), *kernels);
+  ThreadPool pool(2);
+  Activations a;
+  a.Set(nullptr, 0, 8, 8);
+  const GemmOutput output{&w, nullptr, 16};
+  RunGemm(*kernels, a, {&output, 1}, pool);
+  RunGemm(*kernels, a, {}, pool);
+}
+
+}  // namespace
+}  // namespace quantd

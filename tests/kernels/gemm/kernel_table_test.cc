@@ -1,0 +1,299 @@
+// Every row of the kernel table against a computation that shares nothing with it: doubles, from
+// QuantTensor::At. And against the scalar reference, to the bit.
+#include "kernels/gemm/kernel_table.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <set>
+
+#include "kernels/base/hardware.h"
+#include "kernels/gemm/activations.h"
+#include "kernels/gemm/reference.h"
+#include "kernels/gemm/rows16.h"
+#include "tests/kernels/gemm/gemm_test_util.h"
+
+namespace quantd {
+namespace {
+
+constexpr int64_t kMaxM = 33;
+constexpr int64_t kMaxN = 48;
+constexpr float kCanary = -12345.5f;
+
+// A weight, packed, with input rows and what their product must be.
+struct Problem {
+  QuantTensor weight;
+  AlignedBuffer packed;
+  std::vector<float> x;  // [m, k]
+  std::vector<QuantizedBlock> q;
+  std::vector<double> expected;   // [m, n]
+  std::vector<double> magnitude;  // [m, n], sum of |w x|: what rounding errors scale with
+  int64_t m = 0;
+
+  int64_t k() const { return weight.cols; }
+  int64_t q_stride() const { return (k() + kBlockWeights - 1) / kBlockWeights; }
+
+  GemmArgs Args(int64_t use_m, int64_t use_n, float* y, int64_t y_stride) const {
+    return {packed.as<uint8_t>(),
+            (use_n + kGroupRows - 1) / kGroupRows,
+            use_n,
+            k(),
+            use_m,
+            x.data(),
+            k(),
+            q.data(),
+            q_stride(),
+            y,
+            y_stride};
+  }
+};
+
+AlignedBuffer Pack(const QuantTensor& weight) {
+  const PackedFormat format = *ToPackedFormat(weight.format);
+  AlignedBuffer packed(Rows16Bytes(format, weight.rows, weight.cols));
+  for (int64_t row = 0; row < weight.rows; row += kGroupRows) {
+    PackRows16(format, weight, row,
+               packed.as<uint8_t>() + row / kGroupRows * Rows16GroupBytes(format, weight.cols));
+  }
+  return packed;
+}
+
+Problem MakeProblem(QuantTensor weight, std::vector<float> x) {
+  Problem p;
+  p.weight = std::move(weight);
+  p.packed = Pack(p.weight);
+  p.x = std::move(x);
+  p.m = static_cast<int64_t>(p.x.size()) / p.k();
+  p.q.resize(p.m * p.q_stride());
+  for (int64_t i = 0; i < p.m; ++i) QuantizeRow(&p.x[i * p.k()], p.k(), &p.q[i * p.q_stride()]);
+  for (int64_t i = 0; i < p.m; ++i) {
+    for (int64_t n = 0; n < p.weight.rows; ++n) {
+      double sum = 0, magnitude = 0;
+      for (int64_t k = 0; k < p.k(); ++k) {
+        const QuantizedBlock& block = p.q[i * p.q_stride() + k / kBlockWeights];
+        const double a = p.weight.format.is_float()
+                             ? double{p.x[i * p.k() + k]}
+                             : double{block.scale} * block.codes[k % kBlockWeights];
+        const double w = p.weight.At(n, k);
+        sum += w * a;
+        magnitude += std::abs(w * a);
+      }
+      p.expected.push_back(sum);
+      p.magnitude.push_back(magnitude);
+    }
+  }
+  return p;
+}
+
+Problem RandomProblem(const QuantFormat& format, int64_t k) {
+  return MakeProblem(RandomTensor(format, kMaxN, k, 7), RandomFloats(kMaxM * k, 8));
+}
+
+class GemmKernelTest : public ::testing::TestWithParam<size_t> {
+ protected:
+  void SetUp() override {
+    if (!ProbeHardware().Supports(kernel().isa)) {
+      GTEST_SKIP() << "this processor lacks " << Info(kernel().isa).requires_;
+    }
+  }
+  const GemmKernel& kernel() const { return GemmTable()[GetParam()]; }
+
+  // K that are no multiples of anything, as far as the format has them.
+  std::vector<int64_t> TestedK() const {
+    if (kernel().format.is_float()) return {1, 5, 172};
+    const int64_t group = kernel().format.group;
+    return {group, 3 * group, 256 + group};
+  }
+
+  // Runs use_m x use_n of the problem and checks outputs, bits and that nothing else is written.
+  void Check(const Problem& p, int64_t use_m, int64_t use_n) {
+    SCOPED_TRACE(testing::Message() << "m " << use_m << " n " << use_n << " k " << p.k());
+    const int64_t stride = use_n + 3;
+    std::vector<float> y(use_m * stride, kCanary), reference = y;
+    kernel().run(p.Args(use_m, use_n, y.data(), stride));
+    ReferenceRun (*ToPackedFormat(kernel().format))(p.Args(use_m, use_n, reference.data(), stride));
+    ASSERT_EQ(0, std::memcmp(y.data(), reference.data(), y.size() * sizeof(float)));
+    for (int64_t i = 0; i < use_m; ++i) {
+      for (int64_t n = 0; n < use_n; ++n) {
+        const int64_t at = i * p.weight.rows + n;
+        ASSERT_NEAR(y[i * stride + n], p.expected[at], 2e-6 * p.magnitude[at] + 1e-37)
+            << "row " << i << " output " << n;
+      }
+      for (int64_t n = use_n; n < stride; ++n) ASSERT_EQ(y[i * stride + n], kCanary);
+    }
+  }
+};
+
+TEST_P(GemmKernelTest, MatchesNaiveProductAtTails) {
+  for (const int64_t k : TestedK()) {
+    const Problem p = RandomProblem(kernel().format, k);
+    for (const int64_t m : {1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 17, 33}) {
+      if (!kernel().TakesM(m)) continue;
+      for (const int64_t n : {1, 15, 16, 17, 48}) Check(p, m, n);
+    }
+  }
+}
+
+TEST_P(GemmKernelTest, ExtremeCodesAndActivationsDoNotSaturate) {
+  const int top = kernel().format.is_float() ? 1 : (1 << kernel().format.bits) - 1;
+  for (const int code : {0, top}) {
+    for (const float x : {1.0f, -1.0f, 3e4f}) {
+      const int64_t k = 96;
+      QuantTensor w = RandomTensor(kernel().format, 17, k, 3);
+      for (uint8_t& c : w.codes) c = static_cast<uint8_t>(code);
+      for (float& value : w.values) value = code == 0 ? -65504.0f : 65504.0f;
+      if (kernel().format.code == CodeType::kBF16) {
+        for (float& value : w.values) value = RoundTo(CodeType::kBF16, value);
+      }
+      for (float& scale : w.scales) scale = 0.5f;
+      const Problem p = MakeProblem(w, std::vector<float>(9 * k, x));
+      for (const int64_t m : {1, 9}) {
+        if (kernel().TakesM(m)) Check(p, m, 17);
+      }
+    }
+  }
+}
+
+TEST_P(GemmKernelTest, HugeTinyAndZeroScales) {
+  const float scales[] = {0.0f, 65504.0f, 0x1p-24f, 0x1p-14f};  // f16: largest, subnormal, normal
+  const int64_t k = kernel().format.is_float() ? 75 : 96;
+  QuantTensor w = RandomTensor(kernel().format, 17, k, 5);
+  for (size_t i = 0; i < w.scales.size(); ++i) w.scales[i] = scales[i % 4];
+  for (size_t i = 0; i < w.values.size(); i += 3) w.values[i] = scales[i / 3 % 4];
+  if (kernel().format.code == CodeType::kBF16) {
+    for (float& value : w.values) value = RoundTo(CodeType::kBF16, value);
+  }
+  std::vector<float> x = RandomFloats(9 * k, 6);
+  for (int64_t i = 0; i < k; ++i) {
+    x[i] = 0.0f;            // a row of zeros
+    x[k + i] *= 1e-30f;     // a row of nearly nothing
+    x[2 * k + i] *= 1e25f;  // and one of nearly too much
+  }
+  const Problem p = MakeProblem(w, x);
+  for (const int64_t m : {1, 9}) {
+    if (kernel().TakesM(m)) Check(p, m, 17);
+  }
+}
+
+TEST_P(GemmKernelTest, NanAndInfinityReachTheOutputOfTheirRowOnly) {
+  const int64_t k = 96;
+  for (const float bad :
+       {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    std::vector<float> x = RandomFloats(3 * k, 6);
+    x[k + 40] = bad;
+    const Problem p = MakeProblem(RandomTensor(kernel().format, 16, k, 5), x);
+    std::vector<float> y(3 * 16);
+    for (int64_t row = 0; row < 3; ++row) {
+      GemmArgs args = p.Args(kernel().max_m == 1 ? 1 : 3, 16, y.data(), 16);
+      if (kernel().max_m == 1) {
+        args.x += row * k;
+        args.q += row * p.q_stride();
+        args.y += row * 16;
+      }
+      kernel().run(args);
+    }
+    for (int n = 0; n < 16; ++n) {
+      EXPECT_TRUE(std::isfinite(y[n]));
+      EXPECT_FALSE(std::isfinite(y[16 + n]));
+      EXPECT_TRUE(std::isfinite(y[32 + n]));
+    }
+  }
+}
+
+// A row's bits do not depend on how many rows there are or where it stands.
+TEST_P(GemmKernelTest, OutputDoesNotDependOnBatch) {
+  const int64_t k = TestedK().back();
+  const Problem p = RandomProblem(kernel().format, k);
+  std::vector<float> alone(kMaxM * kMaxN);
+  const GemmRun reference = ReferenceRun(*ToPackedFormat(kernel().format));
+  for (int64_t i = 0; i < kMaxM; ++i) {
+    GemmArgs args = p.Args(1, kMaxN, &alone[i * kMaxN], kMaxN);
+    args.x += i * k;
+    args.q += i * p.q_stride();
+    (kernel().TakesM(1) ? kernel().run : reference)(args);
+  }
+  for (int64_t first = 0; first < kMaxM; first += 5) {
+    for (int64_t m = 1; first + m <= kMaxM; ++m) {
+      if (!kernel().TakesM(m)) continue;
+      std::vector<float> y(m * kMaxN);
+      GemmArgs args = p.Args(m, kMaxN, y.data(), kMaxN);
+      args.x += first * k;
+      args.q += first * p.q_stride();
+      kernel().run(args);
+      ASSERT_EQ(0, std::memcmp(y.data(), &alone[first * kMaxN], y.size() * sizeof(float)))
+          << "rows " << first << " to " << first + m;
+    }
+  }
+}
+
+// More row groups than fit the slab, so that the slab loop turns.
+TEST_P(GemmKernelTest, LargerThanASlab) {
+  const int64_t k = 2048;
+  const PackedFormat format = *ToPackedFormat(kernel().format);
+  const int64_t n = 2 * (kSlabBytes / Rows16GroupBytes(format, k)) * kGroupRows + 21;
+  const QuantTensor w = RandomTensor(kernel().format, n, k, 1);
+  const AlignedBuffer packed = Pack(w);
+  const std::vector<float> x = RandomFloats(11 * k, 2);
+  std::vector<QuantizedBlock> q(11 * k / kBlockWeights);
+  QuantizeRow(x.data(), 11 * k, q.data());
+  const int64_t m = kernel().max_m == 1 ? 1 : 11;
+  std::vector<float> y(m * n), reference(m * n);
+  GemmArgs args{packed.as<uint8_t>(),
+                (n + kGroupRows - 1) / kGroupRows,
+                n,
+                k,
+                m,
+                x.data(),
+                k,
+                q.data(),
+                k / kBlockWeights,
+                y.data(),
+                n};
+  kernel().run(args);
+  args.y = reference.data();
+  ReferenceRun(format)(args);
+  EXPECT_EQ(0, std::memcmp(y.data(), reference.data(), y.size() * sizeof(float)));
+}
+
+std::vector<size_t> AllRows() {
+  std::vector<size_t> rows(GemmTable().size());
+  for (size_t i = 0; i < rows.size(); ++i) rows[i] = i;
+  return rows;
+}
+INSTANTIATE_TEST_SUITE_P(Table, GemmKernelTest, ::testing::ValuesIn(AllRows()),
+                         [](const auto& info) { return GemmTable()[info.param].name; });
+
+TEST(GemmTable, NamesAreUniqueAndEveryFormatHasAReferenceForAnyM) {
+  std::set<std::string> names;
+  for (const GemmKernel& kernel : GemmTable()) {
+    EXPECT_TRUE(names.insert(kernel.name).second) << kernel.name;
+    EXPECT_NE(kernel.run, nullptr) << kernel.name;
+    EXPECT_FALSE(kernel.how.empty()) << kernel.name;
+    EXPECT_LT(kernel.max_m, kDistinctM);
+    EXPECT_LT(kernel.min_m, kDistinctM);
+  }
+  for (const NamedFormat& named : NamedFormats()) {
+    int references = 0;
+    for (const GemmKernel& kernel : GemmTable()) {
+      if (kernel.format != named.format || kernel.isa != Isa::kReference) continue;
+      ++references;
+      EXPECT_EQ(kernel.min_m, 1);
+      EXPECT_EQ(kernel.max_m, 0);
+    }
+    EXPECT_EQ(references, 1) << named.name;
+  }
+}
+
+// What the capability table of the project says about multiplying each type.
+TEST(GemmTable, NativeIsWhatTheProcessorMultiplies) {
+  for (const GemmKernel& kernel : GemmTable()) {
+    const bool vnni = kernel.isa == Isa::kAvxVnni || kernel.isa == Isa::kAvx512Vnni;
+    const bool expected = kernel.format == kF32 || (kernel.format == kQ8_0 && vnni);
+    EXPECT_EQ(kernel.native, expected) << kernel.name;
+  }
+}
+
+}  // namespace
+}  // namespace quantd

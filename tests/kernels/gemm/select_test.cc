@@ -1,0 +1,101 @@
+#include "kernels/gemm/select.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "kernels/gemm/selfcheck.h"
+
+namespace quantd {
+namespace {
+
+constexpr uint32_t kAll =
+    IsaBit(Isa::kReference) | IsaBit(Isa::kAvx2) | IsaBit(Isa::kAvxVnni) | IsaBit(Isa::kAvx512Vnni);
+
+std::string Chosen(const QuantFormat& format, int64_t m, const GemmConstraints& constraints) {
+  const GemmKernel* const kernel =
+      Select(GemmTable(), {format, WeightLayout::kRows16, m}, constraints);
+  return kernel == nullptr ? "" : kernel->name;
+}
+
+GemmConstraints With(uint32_t isas, absl::string_view forced = "") {
+  GemmConstraints constraints;
+  constraints.isas = isas;
+  constraints.forced_kernel = forced;
+  return constraints;
+}
+
+#if defined(__x86_64__)
+TEST(Select, TakesTheBestThatTheMachineRuns) {
+  const uint32_t reference = IsaBit(Isa::kReference);
+  const uint32_t avx2 = reference | IsaBit(Isa::kAvx2);
+  EXPECT_EQ(Chosen(kQ4_0, 1, With(kAll)), "gemm_q4_0_avx512vnni_decode");
+  EXPECT_EQ(Chosen(kQ4_0, 2, With(kAll)), "gemm_q4_0_avx512vnni_batch");
+  EXPECT_EQ(Chosen(kQ4_0, 512, With(kAll)), "gemm_q4_0_avx512vnni_batch");
+  EXPECT_EQ(Chosen(kQ8_0, 1, With(avx2 | IsaBit(Isa::kAvxVnni))), "gemm_q8_0_avxvnni_decode");
+  EXPECT_EQ(Chosen(kF16, 1, With(avx2 | IsaBit(Isa::kAvxVnni))), "gemm_f16_avx2_decode");
+  EXPECT_EQ(Chosen(kQ5_1, 3, With(avx2)), "gemm_q5_1_avx2_batch");
+  EXPECT_EQ(Chosen(kQ5_1, 3, With(reference)), "gemm_q5_1_reference");
+}
+
+TEST(Select, OverrideMaskOfAnInstructionSet) {
+  // A machine with everything, forced to avx512vnni: AVX-VNNI is not part of it.
+  EXPECT_EQ(Info(Isa::kAvx512Vnni).includes & IsaBit(Isa::kAvxVnni), 0u);
+  EXPECT_EQ(Chosen(kQ8_0, 1, With(kAll & Info(Isa::kAvxVnni).includes)),
+            "gemm_q8_0_avxvnni_decode");
+  EXPECT_EQ(Chosen(kF32, 1, With(kAll & Info(Isa::kAvxVnni).includes)), "gemm_f32_avx2_decode");
+  EXPECT_EQ(Chosen(kF32, 9, With(kAll & Info(Isa::kReference).includes)), "gemm_f32_reference");
+}
+
+TEST(Select, ForcedKernelWhereItFitsElseTheBest) {
+  const GemmConstraints forced = With(kAll, "gemm_q4_0_avx2_batch");
+  EXPECT_EQ(Chosen(kQ4_0, 8, forced), "gemm_q4_0_avx2_batch");
+  EXPECT_EQ(Chosen(kQ4_0, 1, forced), "gemm_q4_0_avx512vnni_decode");
+  EXPECT_EQ(Chosen(kQ8_0, 8, forced), "gemm_q8_0_avx512vnni_batch");
+}
+
+TEST(Select, QuarantinedRowsGiveWayToTheNext) {
+  GemmConstraints constraints = With(kAll);
+  constraints.quarantined.assign(GemmTable().size(), false);
+  for (size_t i = 0; i < GemmTable().size(); ++i) {
+    if (GemmTable()[i].name == "gemm_q4_0_avx512vnni_batch") constraints.quarantined[i] = true;
+  }
+  EXPECT_EQ(Chosen(kQ4_0, 8, constraints), "gemm_q4_0_avxvnni_batch");
+  EXPECT_EQ(Chosen(kQ4_0, 1, constraints), "gemm_q4_0_avx512vnni_decode");
+}
+#endif
+
+TEST(Select, NothingForUnknownFormats) {
+  QuantFormat unknown = kQ4_0;
+  unknown.group = 64;
+  EXPECT_EQ(Chosen(unknown, 1, With(kAll)), "");
+}
+
+TEST(WhyNot, NamesWhatIsMissing) {
+  GemmKernel kernel;
+  kernel.isa = Isa::kAvx512Vnni;
+  EXPECT_THAT(WhyNot(kernel, With(IsaBit(Isa::kReference)), false), testing::HasSubstr("VNNI"));
+  EXPECT_EQ(WhyNot(kernel, With(kAll), false), "");
+  EXPECT_THAT(WhyNot(kernel, With(kAll), true), testing::HasSubstr("reference"));
+}
+
+// The self-check must notice a kernel that is wrong only at one m, and a spoiled one.
+GemmRun g_honest = nullptr;
+void WrongAtFive(const GemmArgs& args) {
+  g_honest(args);
+  if (args.m == 5) args.y[4 * args.y_stride + args.rows - 1] += 1e-3f;
+}
+
+TEST(SelfCheck, FindsAWrongKernel) {
+  for (const GemmKernel& kernel : GemmTable()) {
+    if (kernel.isa != Isa::kReference) continue;
+    EXPECT_TRUE(AgreesWithReference(kernel, false)) << kernel.name;
+    EXPECT_FALSE(AgreesWithReference(kernel, true)) << kernel.name;
+    GemmKernel wrong = kernel;
+    g_honest = kernel.run;
+    wrong.run = WrongAtFive;
+    EXPECT_FALSE(AgreesWithReference(wrong, false)) << kernel.name;
+  }
+}
+
+}  // namespace
+}  // namespace quantd

@@ -1,0 +1,240 @@
+#include "runtime/model/model.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "tests/runtime/model/model_fixture.h"
+#include "tests/support/test_data.h"
+
+namespace quantd {
+namespace {
+
+constexpr char kStories[] = "models/stories260K-f32.gguf";
+constexpr char kShakespeareF16[] = "config/models/shakespeare-6m-f16.gguf";
+constexpr char kShakespeareQ4[] = "config/models/shakespeare-6m-Q4_0.gguf";
+
+// The scalar reference decodes every weight anew; it runs the smaller cases only.
+constexpr char kSlowIsa[] = "reference";
+
+int32_t ArgMax(const std::vector<float>& logits) {
+  return static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+}
+
+// Compares with what an independent program computed in float64: the logits after the prompt within
+// `tolerance` of the largest, and the greedy ids wherever the two best logits are far enough apart.
+void ExpectGolden(Model& model, const std::string& golden, KvType type, float tolerance) {
+  constexpr double kClearMargin = 0.02;
+  const auto cases = nlohmann::json::parse(ReadFileOrDie(SourcePath("tests/golden/" + golden)));
+  ASSERT_FALSE(cases.empty());
+  for (const auto& c : cases) {
+    const auto prompt = c["prompt_ids"].get<std::vector<int32_t>>();
+    const auto expected = c["logits_after_prompt"].get<std::vector<float>>();
+    const auto ids = c["greedy_ids"].get<std::vector<int32_t>>();
+    const auto margins = c["greedy_margin"].get<std::vector<double>>();
+    Sequences sequences(model, type, 9);
+    std::vector<float> logits = sequences.Step({{0, prompt}})[0];
+    ASSERT_EQ(logits.size(), expected.size());
+    float largest = 0, error = 0;
+    for (size_t i = 0; i < expected.size(); ++i) {
+      largest = std::max(largest, std::fabs(expected[i]));
+      error = std::max(error, std::fabs(logits[i] - expected[i]));
+    }
+    EXPECT_LE(error, tolerance * largest);
+    ASSERT_EQ(ids.size(), 64u);
+    for (size_t i = 0; i < ids.size(); ++i) {
+      if (margins[i] > kClearMargin) {
+        ASSERT_EQ(ArgMax(logits), ids[i]) << "step " << i;
+      }
+      logits = sequences.Step({{0, {ids[i]}}})[0];
+    }
+  }
+}
+
+class GoldenTest : public testing::TestWithParam<std::string> {};
+
+TEST_P(GoldenTest, StoriesInF32) {
+  QUANTD_NEED_TEST_DATA(path, kStories);
+  LoadedModel loaded = LoadModelOrDie(path, GetParam());
+  EXPECT_EQ(loaded.model->config().ff, 172) << "a row length that is no multiple of a block";
+  ExpectGolden(*loaded.model, "stories260K.expected.json", KvType::kF32, 1e-3f);
+  ExpectGolden(*loaded.model, "stories260K.expected.json", KvType::kF16, 2e-2f);
+}
+
+TEST_P(GoldenTest, ShakespeareInF16) {
+  LoadedModel loaded = LoadModelOrDie(SourcePath(kShakespeareF16), GetParam());
+  ExpectGolden(*loaded.model, "shakespeare-6m.expected.json", KvType::kF32, 2e-2f);
+  if (GetParam() == kSlowIsa) return;
+  ExpectGolden(*loaded.model, "shakespeare-6m.expected.json", KvType::kF16, 2e-2f);
+}
+
+INSTANTIATE_TEST_SUITE_P(AllIsas, GoldenTest, testing::ValuesIn(RunnableIsas()),
+                         [](const auto& info) { return info.param; });
+
+std::vector<int32_t> SomeTokens(int64_t n, int32_t vocab, uint32_t seed) {
+  std::vector<int32_t> tokens;
+  uint32_t state = seed;
+  for (int64_t i = 0; i < n; ++i) {
+    state = state * 1664525 + 1013904223;
+    tokens.push_back(static_cast<int32_t>((state >> 8) % vocab));
+  }
+  return tokens;
+}
+
+bool SameBits(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+struct InvarianceCase {
+  const char* file;
+  std::string isa;
+};
+class InvarianceTest : public testing::TestWithParam<InvarianceCase> {
+ protected:
+  LoadedModel Load(int threads) const {
+    return LoadModelOrDie(SourcePath(GetParam().file), GetParam().isa, threads);
+  }
+  bool slow() const { return GetParam().isa == kSlowIsa; }
+};
+
+TEST_P(InvarianceTest, LogitsDoNotDependOnChunkingOrThreads) {
+  const int64_t n = slow() ? 40 : 101;
+  const std::vector<int32_t> tokens = SomeTokens(n, 2048, 1);
+  LoadedModel one = Load(1), three = Load(3);
+  Sequences whole_sequences(*one.model, KvType::kF16, 4);
+  const std::vector<float> whole = whole_sequences.Step({{0, tokens}}, /*all_rows=*/true)[0];
+  for (Model* model : {one.model.get(), three.model.get()}) {
+    for (const int64_t chunk : {int64_t{1}, int64_t{7}, int64_t{32}, n}) {
+      Sequences sequences(*model, KvType::kF16, 4);
+      std::vector<float> parts;
+      for (int64_t p = 0; p < n; p += chunk) {
+        const std::vector<int32_t> piece(tokens.begin() + p,
+                                         tokens.begin() + std::min(n, p + chunk));
+        const std::vector<float> part = sequences.Step({{0, piece}}, /*all_rows=*/true)[0];
+        parts.insert(parts.end(), part.begin(), part.end());
+      }
+      EXPECT_TRUE(SameBits(parts, whole)) << "chunks of " << chunk;
+    }
+  }
+}
+
+TEST_P(InvarianceTest, LogitsDoNotDependOnTheBatch) {
+  LoadedModel loaded = Load(2);
+  const int count = slow() ? 5 : 9;
+  std::vector<std::vector<int32_t>> prompts;
+  std::vector<std::vector<float>> alone;
+  for (int s = 0; s < count; ++s) {
+    prompts.push_back(SomeTokens(3 + 11 * s, 2048, 100 + s));
+    Sequences sequences(*loaded.model, KvType::kF16, 4);
+    sequences.Step({{0, {prompts[s].begin(), prompts[s].end() - 1}}});
+    alone.push_back(sequences.Step({{0, {prompts[s].back()}}})[0]);
+  }
+  // Prompts together but one, then its prompt beside the others' decode rows.
+  Sequences sequences(*loaded.model, KvType::kF16, 4 * count);
+  std::vector<Sequences::Piece> first, second;
+  for (int s = 0; s < count; ++s) {
+    if (s == 4) {
+      second.push_back({s, prompts[s]});
+      continue;
+    }
+    first.push_back({s, {prompts[s].begin(), prompts[s].end() - 1}});
+    second.push_back({s, {prompts[s].back()}});
+  }
+  sequences.Step(first);
+  const auto logits = sequences.Step(second);
+  for (int s = 0; s < count; ++s) EXPECT_TRUE(SameBits(logits[s], alone[s])) << "sequence " << s;
+}
+
+std::vector<InvarianceCase> InvarianceCases() {
+  std::vector<InvarianceCase> cases;
+  for (const std::string& isa : RunnableIsas()) {
+    cases.push_back({kShakespeareQ4, isa});
+    if (isa != kSlowIsa) cases.push_back({kShakespeareF16, isa});
+  }
+  return cases;
+}
+INSTANTIATE_TEST_SUITE_P(AllIsas, InvarianceTest, testing::ValuesIn(InvarianceCases()),
+                         [](const auto& info) {
+                           const bool q4 = info.param.file == std::string(kShakespeareQ4);
+                           return info.param.isa + (q4 ? "_Q4_0" : "_F16");
+                         });
+
+class ModelLoadTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto file = GgufFile::Open(SourcePath(kShakespeareQ4));
+    ASSERT_TRUE(file.ok()) << file.status();
+    file_ = *std::move(file);
+    auto kernels = KernelSet::Create(ProbeHardware(), {});
+    ASSERT_TRUE(kernels.ok()) << kernels.status();
+    kernels_ = *std::move(kernels);
+  }
+  std::unique_ptr<GgufFile> file_;
+  std::unique_ptr<KernelSet> kernels_;
+  ThreadPool pool_{2};
+};
+
+TEST_F(ModelLoadTest, ProgressGrowsToTheTotal) {
+  uint64_t last = 0, total = 0, calls = 0;
+  LoadOptions options;
+  options.progress = [&](const LoadProgress& progress) {
+    EXPECT_GT(progress.done_bytes, last);
+    EXPECT_FALSE(progress.tensor.empty());
+    last = progress.done_bytes;
+    total = progress.total_bytes;
+    ++calls;
+    return true;
+  };
+  const auto model = Model::Load(*file_, *kernels_, pool_, options);
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ(last, total);
+  EXPECT_EQ(calls, file_->tensors().size());
+  uint64_t bytes = 0;
+  for (const GgufTensor& tensor : file_->tensors()) bytes += tensor.bytes;
+  EXPECT_EQ(total, bytes);
+}
+
+TEST_F(ModelLoadTest, ProgressCancels) {
+  int calls = 0;
+  LoadOptions options;
+  options.progress = [&](const LoadProgress&) { return ++calls < 5; };
+  const auto model = Model::Load(*file_, *kernels_, pool_, options);
+  EXPECT_EQ(model.status().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(calls, 5);
+}
+
+TEST_F(ModelLoadTest, ReportNamesEveryMatrixWithItsKernels) {
+  const auto model = Model::Load(*file_, *kernels_, pool_, {});
+  ASSERT_TRUE(model.ok()) << model.status();
+  const std::vector<WeightReport> reports = (*model)->Report();
+  const auto dry = ReportWeights(*file_, *kernels_);
+  ASSERT_TRUE(dry.ok()) << dry.status();
+  ASSERT_EQ(reports.size(), 2u + 6 * 7);
+  ASSERT_EQ(dry->size(), reports.size());
+  EXPECT_EQ(reports[0].name, "token_embd.weight");
+  EXPECT_EQ(reports[1].name, "output.weight");
+  EXPECT_EQ(reports[1].format, "Q6_K");
+  EXPECT_EQ(reports[2].format, "Q4_0");
+  uint64_t packed = 0;
+  for (size_t i = 0; i < reports.size(); ++i) {
+    const WeightReport& report = reports[i];
+    EXPECT_EQ(report.name, (*dry)[i].name);
+    EXPECT_EQ(report.decode_kernel, (*dry)[i].decode_kernel);
+    EXPECT_EQ((*dry)[i].packed_bytes, 0u);
+    EXPECT_EQ(report.file_bytes, file_->FindTensor(report.name)->bytes);
+    EXPECT_GE(report.packed_bytes, report.file_bytes * 9 / 10);
+    EXPECT_FALSE(report.decode_kernel.empty());
+    EXPECT_FALSE(report.batch_kernel.empty());
+    EXPECT_FALSE(report.how.empty());
+    packed += report.packed_bytes;
+  }
+  EXPECT_EQ((*model)->weight_bytes(), packed);
+  EXPECT_EQ((*model)->kv_layout(KvType::kF16).block_bytes(), 2 * 6 * 4 * 32 * 32 * 2);
+}
+
+}  // namespace
+}  // namespace quantd

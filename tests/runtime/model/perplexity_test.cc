@@ -1,0 +1,127 @@
+#include "runtime/model/perplexity.h"
+
+#include <cmath>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "runtime/tokenizer/tokenizer.h"
+#include "tests/runtime/model/model_fixture.h"
+#include "tests/support/test_data.h"
+
+namespace quantd {
+namespace {
+
+using testing::HasSubstr;
+
+struct PerplexityCase {
+  const char* format;
+  double expected;  // llama.cpp on the same file and text
+};
+
+class HeldOutPerplexityTest : public testing::TestWithParam<PerplexityCase> {};
+
+TEST_P(HeldOutPerplexityTest, IsWithinHalfAPercentOfLlamaCpp) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "minutes under a sanitizer; the same code runs on a few chunks below";
+#endif
+  QUANTD_NEED_TEST_DATA(text_path, "text/shakespeare-heldout.txt");
+  const std::string path =
+      SourcePath(std::string("config/models/shakespeare-6m-") + GetParam().format + ".gguf");
+  LoadedModel loaded = LoadModelOrDie(path);
+  const auto file = GgufFile::Open(path);
+  ASSERT_TRUE(file.ok()) << file.status();
+  const auto tokenizer = Tokenizer::FromGguf(**file);
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  const std::vector<int32_t> tokens = (*tokenizer)->Encode(ReadFileOrDie(text_path), {});
+  const auto result = ComputePerplexity(*loaded.model, tokens, {});
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_NEAR(result->perplexity, GetParam().expected, 0.005 * GetParam().expected);
+  EXPECT_EQ(result->chunks, static_cast<int64_t>(tokens.size()) / 256);
+  EXPECT_EQ(result->tokens_scored, result->chunks * 127);
+  EXPECT_GT(result->standard_error, 0.1);
+  EXPECT_LT(result->standard_error, 2.0);
+  std::cout << GetParam().format << ": perplexity " << result->perplexity << " +- "
+            << result->standard_error << ", llama.cpp " << GetParam().expected << "\n";
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, HeldOutPerplexityTest,
+                         testing::Values(PerplexityCase{"f16", 37.515},
+                                         PerplexityCase{"Q8_0", 37.525},
+                                         PerplexityCase{"Q4_0", 37.501}),
+                         [](const auto& info) { return info.param.format; });
+
+class PerplexityTest : public testing::Test {
+ protected:
+  LoadedModel loaded_ = LoadModelOrDie(SourcePath("config/models/shakespeare-6m-Q8_0.gguf"));
+  std::vector<int32_t> tokens_ = std::vector<int32_t>(70, 300);
+};
+
+TEST_F(PerplexityTest, EqualsTheFormulaOverSeparateSteps) {
+  for (size_t i = 0; i < tokens_.size(); ++i) tokens_[i] = static_cast<int32_t>(300 + 37 * i % 900);
+  PerplexityOptions options;
+  options.chunk = 33;
+  options.bos = 1;
+  options.kv_type = KvType::kF32;
+  const auto result = ComputePerplexity(*loaded_.model, tokens_, options);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->chunks, 2);
+  EXPECT_EQ(result->tokens_scored, 2 * 16);  // positions 17 to 32
+  std::vector<double> nlls;
+  for (int chunk = 0; chunk < 2; ++chunk) {
+    Sequences sequences(*loaded_.model, KvType::kF32, 2);
+    for (int p = 0; p < 32; ++p) {
+      const int32_t token = p == 0 ? 1 : tokens_[chunk * 33 + p];
+      const std::vector<float> logits = sequences.Step({{0, {token}}})[0];
+      if (p < 16) continue;
+      double sum = 0;
+      for (const float v : logits) sum += std::exp(static_cast<double>(v));
+      nlls.push_back(std::log(sum) - logits[tokens_[chunk * 33 + p + 1]]);
+    }
+  }
+  double mean = 0, variance = 0;
+  for (const double v : nlls) mean += v / 32;
+  for (const double v : nlls) variance += (v - mean) * (v - mean) / 31;
+  EXPECT_NEAR(result->perplexity / std::exp(mean), 1, 1e-6);
+  EXPECT_NEAR(result->standard_error / (std::exp(mean) * std::sqrt(variance / 32)), 1, 1e-3);
+}
+
+TEST_F(PerplexityTest, RefusesWhatItCannotScore) {
+  PerplexityOptions options;
+  const auto message = [&] {
+    const auto result = ComputePerplexity(*loaded_.model, tokens_, options);
+    EXPECT_EQ(result.status().code(), absl::StatusCode::kInvalidArgument);
+    return std::string(result.status().message());
+  };
+  options.chunk = 71;
+  EXPECT_THAT(message(), HasSubstr("70 are fewer than a chunk of 71"));
+  options.chunk = 2;
+  EXPECT_THAT(message(), HasSubstr("chunk: 2 is outside of [3, 256]"));
+  options.chunk = 257;
+  EXPECT_THAT(message(), HasSubstr("chunk: 257"));
+  options.chunk = 32;
+  options.bos = 2048;
+  EXPECT_THAT(message(), HasSubstr("outside of [0, 2048)"));
+  options.bos.reset();
+  tokens_[69] = -1;
+  EXPECT_THAT(message(), HasSubstr("outside of [0, 2048)"));
+}
+
+TEST_F(PerplexityTest, ProgressCancels) {
+  PerplexityOptions options;
+  options.chunk = 20;
+  int64_t calls = 0;
+  options.progress = [&](int64_t done, int64_t total) {
+    EXPECT_EQ(done, ++calls);
+    EXPECT_EQ(total, 3);
+    return done < 2;
+  };
+  const auto result = ComputePerplexity(*loaded_.model, tokens_, options);
+  EXPECT_EQ(result.status().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(calls, 2);
+}
+
+}  // namespace
+}  // namespace quantd

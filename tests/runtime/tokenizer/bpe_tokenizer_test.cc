@@ -1,0 +1,144 @@
+#include "runtime/tokenizer/bpe_tokenizer.h"
+
+#include <random>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "runtime/tokenizer/tokenizer.h"
+#include "tests/runtime/tokenizer/vocab_builder.h"
+
+namespace quantd {
+namespace {
+
+using testing::Contains;
+using testing::Each;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::Not;
+
+using Ids = std::vector<int32_t>;
+
+std::unique_ptr<Tokenizer> Load(const VocabBuilder& vocab) {
+  auto tokenizer = vocab.Load();
+  EXPECT_TRUE(tokenizer.ok()) << tokenizer.status();
+  return tokenizer.ok() ? std::move(*tokenizer) : nullptr;
+}
+
+// 256 "Ġt", 257 "he", 258 "Ġthe", 259 "th"
+VocabBuilder TheVocab(const std::string& pre = "gpt-2") {
+  return BpeVocab(pre, {"Ġ t", "h e", "Ġt he", "t h"});
+}
+
+TEST(BpeTokenizerTest, JoinsInTheOrderOfTheMergeList) {
+  const auto tokenizer = Load(TheVocab());
+  EXPECT_THAT(tokenizer->Encode("the the", {}), ElementsAre('t', 257, 258));
+  EXPECT_THAT(tokenizer->Encode("th", {}), ElementsAre(259));
+  EXPECT_THAT(tokenizer->Encode(" t he", {}), ElementsAre(256, ' ', 257));
+  EXPECT_THAT(tokenizer->Encode("", {}), IsEmpty());
+  EXPECT_EQ(tokenizer->Decode({'t', 257, 258}), "the the");
+  EXPECT_EQ(tokenizer->Decode({258}), " the");
+  EXPECT_EQ(tokenizer->pre_name(), "gpt-2");
+  EXPECT_EQ(tokenizer->model_name(), "gpt2");
+}
+
+TEST(BpeTokenizerTest, TheAlphabetCoversEveryByte) {
+  const auto tokenizer = Load(TheVocab());
+  for (int byte = 0; byte < 256; ++byte) {
+    const std::string text(1, static_cast<char>(byte));
+    EXPECT_THAT(tokenizer->Encode(text, {}), ElementsAre(byte));
+    EXPECT_EQ(tokenizer->TokenBytes(byte), text);
+    EXPECT_EQ(BytesOfBpeText(BpeCharacter(byte)), text);
+  }
+  EXPECT_EQ(BpeCharacter(' '), "Ġ");
+  EXPECT_EQ(BpeCharacter('\n'), "Ċ");
+  EXPECT_EQ(BpeCharacter(0xAD), "\u0143");
+  // What is not of the alphabet stands for itself.
+  EXPECT_EQ(BytesOfBpeText("中\xFF"), "中\xFF");
+}
+
+// "llama-bpe" vocabularies hold tokens that their merges do not reach.
+TEST(BpeTokenizerTest, WholeWordsNeedNoMergesWhereTheRuleSaysSo) {
+  for (const char* pre : {"llama-bpe", "qwen2"}) {
+    VocabBuilder vocab = TheVocab(pre);
+    const int32_t word = vocab.Add("Ġxyz");
+    const auto tokenizer = Load(vocab);
+    if (std::string(pre) == "llama-bpe") {
+      EXPECT_THAT(tokenizer->Encode("a xyz", {}), ElementsAre('a', word));
+      EXPECT_TRUE(tokenizer->default_add_bos());
+    } else {
+      EXPECT_THAT(tokenizer->Encode("a xyz", {}), ElementsAre('a', ' ', 'x', 'y', 'z'));
+      EXPECT_FALSE(tokenizer->default_add_bos());
+    }
+  }
+}
+
+TEST(BpeTokenizerTest, AddedTokensAreCutOut) {
+  VocabBuilder vocab = TheVocab();
+  const int32_t end = vocab.Add("<|endoftext|>", TokenType::kControl);
+  const int32_t user = vocab.Add("<|User|>", TokenType::kUserDefined);
+  const int32_t letter = vocab.Add("ø", TokenType::kUserDefined);
+  const auto tokenizer = Load(vocab);
+  EXPECT_THAT(tokenizer->Encode("th<|User|>th", {}), ElementsAre(259, user, 259));
+  EXPECT_THAT(tokenizer->Encode("ø", {}), ElementsAre(letter));
+  EXPECT_EQ(tokenizer->Decode({letter, user}), "ø<|User|>");
+  EXPECT_THAT(tokenizer->Encode("<|endoftext|>", {}), Not(Contains(end)));
+  EXPECT_THAT(tokenizer->Encode("<|endoftext|>th", {.parse_control = true}), ElementsAre(end, 259));
+  EXPECT_THAT(tokenizer->end_ids(), ElementsAre(end));
+  EXPECT_EQ(tokenizer->Decode({end}), "");
+}
+
+// A merge list that spells a control token does not make it of text.
+TEST(BpeTokenizerTest, MergesNeverMakeControlTokens) {
+  VocabBuilder vocab = BpeVocab("gpt-2", {"< s", "<s >"});
+  (*vocab.types)[257] = static_cast<int32_t>(TokenType::kControl);
+  const auto tokenizer = Load(vocab);
+  const Ids ids = tokenizer->Encode("<s>", {});
+  EXPECT_THAT(ids, Not(Contains(257)));
+  EXPECT_EQ(tokenizer->Decode(ids), "<s>");
+}
+
+TEST(BpeTokenizerTest, BytesWithoutATokenBecomeTheReplacementCharacter) {
+  VocabBuilder vocab = TheVocab();
+  (*vocab.types)[0xFF] = static_cast<int32_t>(TokenType::kUserDefined);  // "ÿ" itself
+  const auto tokenizer = Load(vocab);
+  EXPECT_THAT(tokenizer->Encode("\xFF", {}), ElementsAre(0xEF, 0xBF, 0xBD));
+  EXPECT_EQ(tokenizer->Decode(tokenizer->Encode("a\xFF", {})), "a\uFFFD");
+  EXPECT_THAT(tokenizer->Encode("ÿ", {}), ElementsAre(0xFF));
+
+  const int32_t unknown = vocab.Add("<unk>", TokenType::kUnknown);
+  EXPECT_THAT(Load(vocab)->Encode("a\xFF", {}), ElementsAre('a', unknown));
+}
+
+TEST(BpeTokenizerTest, RoundTripsAnyBytesUnderEveryRule) {
+  std::mt19937 random(5);
+  for (const PreTokenizerRule& rule : PreTokenizerRules()) {
+    const auto tokenizer = Load(TheVocab(rule.names[0]));
+    std::vector<std::string> texts = DifficultTexts();
+    for (int i = 0; i < 100; ++i) {
+      std::string& text = texts.emplace_back();
+      for (int length = random() % 200; length > 0; --length) {
+        // Half of them ASCII, so that words and their boundaries occur.
+        text.push_back(static_cast<char>(i % 2 ? random() % 128 : random()));
+      }
+    }
+    for (const std::string& text : texts) {
+      std::string bytes;
+      for (const int32_t id : tokenizer->Encode(text, {})) bytes += tokenizer->TokenBytes(id);
+      ASSERT_EQ(bytes, text) << rule.names[0];
+    }
+  }
+}
+
+TEST(BpeTokenizerTest, FourMegabytesOfOneCharacter) {
+  std::vector<std::string> merges = {"a a"};
+  for (std::string run = "aa"; run.size() <= 128; run += run) merges.push_back(run + " " + run);
+  const auto tokenizer = Load(BpeVocab("gpt-2", merges));
+  const Ids ids = tokenizer->Encode(std::string(4 << 20, 'a'), {});
+  EXPECT_EQ(ids.size(), (4u << 20) / 256);
+  EXPECT_THAT(ids, Each(256 + 7));
+}
+
+}  // namespace
+}  // namespace quantd

@@ -1,0 +1,96 @@
+#include <algorithm>
+#include <fstream>
+
+#include "gmock/gmock.h"
+#include "tests/server/cli/cli_runner.h"
+
+namespace quantd {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+/// A file with `content` that lives as long as this.
+class TextFile {
+ public:
+  explicit TextFile(const std::string& content) : path_(TempPath("text.txt")) {
+    std::ofstream(path_, std::ios::binary) << content;
+  }
+  ~TextFile() { unlink(path_.c_str()); }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+const char kEnglish[] =
+    "BRUTUS:\nI do believe that these applauses are\nFor some new honours that are heap'd on "
+    "Caesar.\n\nCASSIUS:\nWhy, man, he doth bestride the narrow world\nLike a Colossus, and we "
+    "petty men\nWalk under his huge legs and peep about\nTo find ourselves dishonourable graves.\n";
+
+json Evaluate(const std::string& text) {
+  const TextFile file(text);
+  const CliResult result =
+      RunQuantd({"eval", DemoModel("Q8_0"), "--text", file.path(), "--chunk", "32", "--json"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  return result.Json();
+}
+
+TEST(Eval, TellsSenseFromNonsense) {
+  std::string reversed(kEnglish);
+  std::reverse(reversed.begin(), reversed.end());
+  const json sense = Evaluate(kEnglish), nonsense = Evaluate(reversed);
+  for (const char* key : {"model", "format", "perplexity", "standard_error", "chunk", "chunks",
+                          "tokens_scored", "kv_type", "seconds"}) {
+    EXPECT_TRUE(sense.contains(key)) << key;
+  }
+  EXPECT_GT(sense["perplexity"].get<double>(), 1);
+  EXPECT_GT(nonsense["perplexity"].get<double>(), 2 * sense["perplexity"].get<double>());
+  EXPECT_GE(sense["chunks"].get<int>(), 2);
+}
+
+TEST(Eval, FailsAboveTheLimit) {
+  const TextFile file(kEnglish);
+  const std::vector<std::string> args = {
+      "eval", DemoModel("Q8_0"), "--text", file.path(), "--chunk", "32", "--max-perplexity"};
+  std::vector<std::string> strict = args, lax = args;
+  strict.push_back("1.5");
+  lax.push_back("1000000");
+  const CliResult failed = RunQuantd(strict);
+  EXPECT_EQ(failed.code, 1);
+  EXPECT_THAT(failed.out, HasSubstr("perplexity "));
+  EXPECT_THAT(failed.err, HasSubstr("above --max-perplexity 1.5"));
+  EXPECT_EQ(RunQuantd(lax).code, 0);
+}
+
+TEST(Eval, ATextShorterThanAChunkIsRefused) {
+  const TextFile file("short");
+  const CliResult result = RunQuantd({"eval", DemoModel("f16"), "--text", file.path()});
+  EXPECT_NE(result.code, 0);
+  EXPECT_THAT(result.err, HasSubstr(file.path() + ": "));
+}
+
+TEST(Eval, AChunkLongerThanTheContextIsRefused) {
+  const TextFile file(kEnglish);
+  const CliResult result =
+      RunQuantd({"eval", DemoModel("f16"), "--text", file.path(), "--chunk", "257"});
+  EXPECT_EQ(result.code, 2);
+  EXPECT_THAT(result.err, HasSubstr("256"));
+}
+
+// llama.cpp's perplexity program on the same files and text.
+TEST(Eval, AgreesWithLlamaCpp) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "33,000 tokens take many minutes under a sanitizer";
+#endif
+  QUANTD_NEED_TEST_DATA(text, "text/shakespeare-heldout.txt");
+  const std::pair<const char*, double> expected[] = {
+      {"f16", 37.515}, {"Q8_0", 37.525}, {"Q4_0", 37.501}};
+  for (const auto& [format, perplexity] : expected) {
+    const json got = RunQuantd({"eval", DemoModel(format), "--text", text, "--json"}).Json();
+    EXPECT_NEAR(got["perplexity"].get<double>(), perplexity, 0.005 * perplexity) << format;
+  }
+}
+
+}  // namespace
+}  // namespace quantd
