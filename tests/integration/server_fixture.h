@@ -1,7 +1,12 @@
 #ifndef QUANTD_TESTS_INTEGRATION_SERVER_FIXTURE_H_
 #define QUANTD_TESTS_INTEGRATION_SERVER_FIXTURE_H_
 
+#include <unistd.h>
+
 #include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -25,6 +30,28 @@ namespace quantd {
 
 inline constexpr char kDemoModel[] = "config/models/shakespeare-6m-f16.gguf";
 inline constexpr char kSecondModel[] = "config/models/shakespeare-6m-Q4_0.gguf";
+
+/// Tokens of a request that must still run while a test does things to it: a second's work at
+/// least.
+inline constexpr int kLongTokens = 8000;
+
+/// The demo model with its context_length raised so that kLongTokens fit: written once per process.
+/// What it says that far out makes no sense, which these tests do not ask for.
+inline const std::string& LongContextModel() {
+  // Never destroyed: the exit handler still reads it.
+  static const auto* const kPath = [] {
+    std::string file = ReadFileOrDie(SourcePath(kDemoModel));
+    const std::string key = "llama.context_length";
+    const uint32_t context = kLongTokens + 100;
+    std::memcpy(file.data() + file.find(key) + key.size() + sizeof(uint32_t), &context,
+                sizeof(context));
+    const std::string to = absl::StrCat(::testing::TempDir(), "long-", getpid(), ".gguf");
+    std::ofstream(to, std::ios::binary) << file;
+    std::atexit([] { unlink(LongContextModel().c_str()); });
+    return new std::string(to);
+  }();
+  return *kPath;
+}
 
 /// Calls `done` until it is true, for ten seconds at most (a sanitizer on a busy machine is slow).
 inline bool Eventually(const std::function<bool()>& done) {
@@ -60,6 +87,12 @@ class ServerTest : public ::testing::Test {
     config.models.push_back(spec);
     return config;
   }
+  /// For Long requests.
+  static ServerConfig LongConfig() {
+    ServerConfig config = DemoConfig();
+    config.models[0].path = LongContextModel();
+    return config;
+  }
 
   void StartDaemon(const ServerConfig& config) {
     ASSERT_TRUE(SetUpLogging("error", "text").ok());
@@ -87,9 +120,9 @@ class ServerTest : public ::testing::Test {
     request.mutable_sampling()->set_temperature(0);
     return request;
   }
-  /// As long as the context allows, so that tests can do things to it while it runs.
-  static v1::GenerateRequest Long(const std::string& id) {
-    v1::GenerateRequest request = Greedy("ROMEO:", 250);
+  /// Runs long enough for tests to do things to it; needs LongConfig.
+  static v1::GenerateRequest Long(const std::string& id, int tokens = kLongTokens) {
+    v1::GenerateRequest request = Greedy("ROMEO:", tokens);
     request.set_request_id(id);
     request.set_ignore_eos(true);
     return request;

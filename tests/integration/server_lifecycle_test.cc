@@ -15,7 +15,7 @@ namespace {
 class ServerLifecycleTest : public ServerTest {};
 
 TEST_F(ServerLifecycleTest, KilledClientFreesItsBlocks) {
-  ASSERT_NO_FATAL_FAILURE(StartDemo());
+  ASSERT_NO_FATAL_FAILURE(StartDemo(LongConfig()));
   auto context = std::make_unique<grpc::ClientContext>();
   const auto reader = inference_->GenerateStream(context.get(), Long("killed"));
   v1::GenerateEvent event;
@@ -27,13 +27,12 @@ TEST_F(ServerLifecycleTest, KilledClientFreesItsBlocks) {
   }
   EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
   EXPECT_TRUE(Eventually([&] { return EngineOf("demo").kv_blocks_used() == 0; }));
-  // Far from the 250 steps that it would have taken.
-  EXPECT_LT(EngineOf("demo").steps(), 200u);
+  EXPECT_LT(EngineOf("demo").steps(), static_cast<uint64_t>(kLongTokens));
   EXPECT_FALSE(Abort("killed"));
 }
 
 TEST_F(ServerLifecycleTest, AbortEndsTheStreamWithinTwoSteps) {
-  ASSERT_NO_FATAL_FAILURE(StartDemo());
+  ASSERT_NO_FATAL_FAILURE(StartDemo(LongConfig()));
   grpc::ClientContext context;
   const auto reader = inference_->GenerateStream(&context, Long("aborted"));
   StreamResult result;
@@ -62,7 +61,7 @@ TEST_F(ServerLifecycleTest, AbortEndsTheStreamWithinTwoSteps) {
 }
 
 TEST_F(ServerLifecycleTest, DeadlinesEndQueuedAndRunningRequests) {
-  ServerConfig config = DemoConfig();
+  ServerConfig config = LongConfig();
   config.engine.max_sequences = 1;
   config.models[0].engine = config.engine;
   ASSERT_NO_FATAL_FAILURE(StartDemo(config));
@@ -93,7 +92,7 @@ TEST_F(ServerLifecycleTest, DeadlinesEndQueuedAndRunningRequests) {
 }
 
 TEST_F(ServerLifecycleTest, FullQueueAnswersWithARetryDelay) {
-  ServerConfig config = DemoConfig();
+  ServerConfig config = LongConfig();
   config.engine.max_sequences = 1;
   config.engine.max_queued_requests = 1;
   config.models[0].engine = config.engine;
@@ -116,7 +115,7 @@ TEST_F(ServerLifecycleTest, FullQueueAnswersWithARetryDelay) {
 }
 
 TEST_F(ServerLifecycleTest, SlowReaderIsEndedAndHoldsNobodyUp) {
-  ServerConfig config = DemoConfig();
+  ServerConfig config = LongConfig();
   config.grpc.stream_buffer_bytes = 4 << 10;
   ASSERT_NO_FATAL_FAILURE(StartDemo(config));
   // A client whose connection takes little more than what it reads.
@@ -127,7 +126,7 @@ TEST_F(ServerLifecycleTest, SlowReaderIsEndedAndHoldsNobodyUp) {
   const auto slow_stub = v1::Inference::NewStub(
       grpc::CreateCustomChannel(Address(), grpc::InsecureChannelCredentials(), arguments));
   v1::GenerateRequest request = Long("slow");
-  request.set_logprobs(20);  // some 60 KB in all
+  request.set_logprobs(20);  // some 2 MB in all
   grpc::ClientContext context;
   const auto reader = slow_stub->GenerateStream(&context, request);
   v1::GenerateEvent event;
@@ -141,13 +140,13 @@ TEST_F(ServerLifecycleTest, SlowReaderIsEndedAndHoldsNobodyUp) {
   const grpc::Status status = reader->Finish();
   EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED) << status.error_message();
   EXPECT_FALSE(result.finished.has_value());
-  EXPECT_LT(result.output.token_ids_size(), 250);
+  EXPECT_LT(result.output.token_ids_size(), kLongTokens);
 }
 
 TEST_F(ServerLifecycleTest, DrainRefusesTheNewAndFinishesTheRunning) {
-  ASSERT_NO_FATAL_FAILURE(StartDemo());
+  ASSERT_NO_FATAL_FAILURE(StartDemo(LongConfig()));
   grpc::ClientContext context;
-  const auto reader = inference_->GenerateStream(&context, Long("running"));
+  const auto reader = inference_->GenerateStream(&context, Long("running", 2000));
   StreamResult result;
   v1::GenerateEvent event;
   ASSERT_TRUE(reader->Read(&event));
@@ -165,12 +164,12 @@ TEST_F(ServerLifecycleTest, DrainRefusesTheNewAndFinishesTheRunning) {
   EXPECT_TRUE(reader->Finish().ok());
   drain.join();
   EXPECT_TRUE(finished);
-  EXPECT_EQ(result.output.token_ids_size(), 250);
+  EXPECT_EQ(result.output.token_ids_size(), 2000);
   EXPECT_TRUE(absl::IsUnavailable(daemon_->AwaitModels(absl::ZeroDuration())));
 }
 
 TEST_F(ServerLifecycleTest, CancelAllCutsADrainShort) {
-  ASSERT_NO_FATAL_FAILURE(StartDemo());
+  ASSERT_NO_FATAL_FAILURE(StartDemo(LongConfig()));
   grpc::ClientContext context;
   const auto reader = inference_->GenerateStream(&context, Long("running"));
   StreamResult result;
@@ -186,13 +185,13 @@ TEST_F(ServerLifecycleTest, CancelAllCutsADrainShort) {
   EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
   drain.join();
   EXPECT_FALSE(finished);
-  EXPECT_LT(result.output.token_ids_size(), 250);
+  EXPECT_LT(result.output.token_ids_size(), kLongTokens);
   ASSERT_TRUE(result.finished.has_value());
   EXPECT_EQ(result.finished->reason(), v1::FINISH_REASON_CANCELLED);
 }
 
 TEST_F(ServerLifecycleTest, DrainTimeIsBounded) {
-  ServerConfig config = DemoConfig();
+  ServerConfig config = LongConfig();
   config.shutdown.drain = absl::Milliseconds(50);
   ASSERT_NO_FATAL_FAILURE(StartDemo(config));
   grpc::ClientContext context;
@@ -206,7 +205,7 @@ TEST_F(ServerLifecycleTest, DrainTimeIsBounded) {
 }
 
 TEST_F(ServerLifecycleTest, DestructionEndsRunningStreams) {
-  ASSERT_NO_FATAL_FAILURE(StartDemo());
+  ASSERT_NO_FATAL_FAILURE(StartDemo(LongConfig()));
   grpc::ClientContext context;
   const auto reader = inference_->GenerateStream(&context, Long("running"));
   v1::GenerateEvent event;

@@ -119,9 +119,9 @@ TEST_F(ServerModelsTest, LoadErrorsSayWhatIsWrong) {
 }
 
 TEST_F(ServerModelsTest, UnloadingWaitsForRunningRequests) {
-  ASSERT_NO_FATAL_FAILURE(StartDemo());
+  ASSERT_NO_FATAL_FAILURE(StartDemo(LongConfig()));
   grpc::ClientContext context;
-  const auto reader = inference_->GenerateStream(&context, Long("running"));
+  const auto reader = inference_->GenerateStream(&context, Long("running", 2000));
   StreamResult result;
   v1::GenerateEvent event;
   ASSERT_TRUE(reader->Read(&event));
@@ -136,7 +136,7 @@ TEST_F(ServerModelsTest, UnloadingWaitsForRunningRequests) {
   EXPECT_EQ(Generate(Greedy("a", 1)).error_code(), grpc::StatusCode::UNAVAILABLE);
   while (reader->Read(&event)) Add(event, &result);
   EXPECT_TRUE(reader->Finish().ok());
-  EXPECT_EQ(result.output.token_ids_size(), 250);
+  EXPECT_EQ(result.output.token_ids_size(), 2000);
   unload.join();
   EXPECT_TRUE(unloaded.ok()) << unloaded.error_message();
   // Nobody asks for the model any more: an empty server is ready for the next one.

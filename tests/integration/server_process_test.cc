@@ -91,9 +91,9 @@ class ServerProcessTest : public ServerTest {
     if (Program().empty())
       GTEST_SKIP() << "needs the program quantd; build it, or set QUANTD_BINARY";
   }
-  static std::vector<std::string> DemoArguments() {
+  static std::vector<std::string> DemoArguments(const std::string& model = SourcePath(kDemoModel)) {
     return {"--grpc-address", "127.0.0.1:0", "--http-address",
-            "127.0.0.1:0",    "--model",     "demo=" + SourcePath(kDemoModel)};
+            "127.0.0.1:0",    "--model",     "demo=" + model};
   }
 };
 
@@ -139,10 +139,10 @@ class Streams {
   std::vector<std::thread> threads_;
 };
 
-v1::GenerateRequest LongRequest() {
+v1::GenerateRequest Request(int tokens) {
   v1::GenerateRequest request;
   request.set_text("ROMEO:");
-  request.set_max_tokens(200);
+  request.set_max_tokens(tokens);
   request.set_ignore_eos(true);
   request.mutable_sampling()->set_temperature(0);
   return request;
@@ -154,7 +154,7 @@ TEST_F(ServerProcessTest, SigtermFinishesSixteenStreamsAndExitsZero) {
   arguments.insert(arguments.end(), {"--shutdown-drain", "200s"});
   ServerProcess server(arguments);
   ASSERT_TRUE(server.AwaitLog(" ready ")) << server.ReadLog();
-  Streams streams(server.Address(), 16, LongRequest());
+  Streams streams(server.Address(), 16, Request(200));
   ASSERT_TRUE(streams.AwaitStarted());
   server.Signal(SIGTERM);
   EXPECT_EQ(server.Wait(), kExitOk) << server.ReadLog();
@@ -166,9 +166,9 @@ TEST_F(ServerProcessTest, SigtermFinishesSixteenStreamsAndExitsZero) {
 }
 
 TEST_F(ServerProcessTest, SecondSigtermCancelsTheRest) {
-  ServerProcess server(DemoArguments());
+  ServerProcess server(DemoArguments(LongContextModel()));
   ASSERT_TRUE(server.AwaitLog(" ready ")) << server.ReadLog();
-  Streams streams(server.Address(), 16, LongRequest());
+  Streams streams(server.Address(), 16, Request(kLongTokens));
   ASSERT_TRUE(streams.AwaitStarted());
   server.Signal(SIGTERM);
   ASSERT_TRUE(server.AwaitLog("draining"));
