@@ -7,9 +7,9 @@
 #include <type_traits>
 #include <utility>
 
-#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "kernels/base/status_macros.h"
+#include "runtime/formats/file_error.h"
 
 namespace quantd {
 namespace {
@@ -198,7 +198,7 @@ absl::StatusOr<std::optional<std::vector<int32_t>>> GgufFile::OptionalIntArray(
 }
 
 absl::Status GgufFile::Error(absl::string_view field, absl::string_view what) const {
-  return absl::DataLossError(absl::StrCat(path_, ": ", field, ": ", what));
+  return FileError(path_, field, what);
 }
 
 }  // namespace quantd

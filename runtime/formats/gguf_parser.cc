@@ -7,9 +7,9 @@
 #include <cstring>
 #include <utility>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "kernels/base/status_macros.h"
+#include "runtime/formats/file_error.h"
 #include "runtime/formats/gguf.h"
 #include "runtime/formats/scheme_table.h"
 
@@ -33,13 +33,6 @@ constexpr uint64_t kMaxAlignment = 1 << 24;
 // of dimensions, one dimension, type, offset.
 constexpr uint64_t kMinKeyValueBytes = 8 + 1 + 4 + 1;
 constexpr uint64_t kMinTensorBytes = 8 + 1 + 4 + 8 + 4 + 8;
-
-/// A name from the file as it may appear in a message: ASCII, of bounded length.
-std::string Printable(absl::string_view name) {
-  constexpr size_t kLongest = 80;
-  return absl::StrCat(absl::CHexEscape(name.substr(0, kLongest)),
-                      name.size() > kLongest ? "..." : "");
-}
 
 }  // namespace
 

@@ -1,15 +1,13 @@
 #ifndef QUANTD_TESTS_RUNTIME_FORMATS_GGUF_BUILDER_H_
 #define QUANTD_TESTS_RUNTIME_FORMATS_GGUF_BUILDER_H_
 
-#include <unistd.h>
-
 #include <cstdint>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "tests/support/temporary_folder.h"
 
 namespace quantd {
 
@@ -76,32 +74,6 @@ inline GgufBuilder SmallGguf() {
   file.data = std::string(128, '\0');
   return file;
 }
-
-/// A folder of its own for one test, removed afterwards.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "quantd_test_XXXXXX").string();
-    path_ = mkdtemp(name.data());
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-  std::string Path(const std::string& name) const { return path_ + "/" + name; }
-  std::string Write(const std::string& name, const std::string& bytes) const {
-    std::ofstream(Path(name), std::ios::binary) << bytes;
-    return Path(name);
-  }
-  size_t FileCount() const {
-    size_t count = 0;
-    for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(path_)) ++count;
-    return count;
-  }
-
- private:
-  std::string path_;
-};
 
 }  // namespace quantd
 
