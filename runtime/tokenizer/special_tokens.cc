@@ -1,5 +1,7 @@
 #include "runtime/tokenizer/special_tokens.h"
 
+#include <algorithm>
+
 namespace quantd {
 
 void SpecialTokens::Add(absl::string_view text, int32_t id, bool control) {
@@ -19,7 +21,7 @@ void SpecialTokens::Add(absl::string_view text, int32_t id, bool control) {
 }
 
 std::optional<SpecialTokens::Match> SpecialTokens::MatchAt(absl::string_view text, size_t begin,
-                                                           bool with_control) const {
+                                                           size_t control_end) const {
   std::optional<Match> longest;
   uint64_t node = 0;
   for (size_t at = begin; at < text.size(); ++at) {
@@ -27,7 +29,7 @@ std::optional<SpecialTokens::Match> SpecialTokens::MatchAt(absl::string_view tex
     if (child == children_.end()) break;
     node = child->second;
     const Node& found = nodes_[node];
-    if (with_control && found.control_id >= 0) {
+    if (found.control_id >= 0 && at < control_end) {
       longest = Match{begin, at + 1 - begin, found.control_id, true};
     } else if (found.user_id >= 0) {
       longest = Match{begin, at + 1 - begin, found.user_id, false};
@@ -37,11 +39,15 @@ std::optional<SpecialTokens::Match> SpecialTokens::MatchAt(absl::string_view tex
 }
 
 std::optional<SpecialTokens::Match> SpecialTokens::Find(absl::string_view text, size_t from,
-                                                        bool with_control) const {
+                                                        bool with_control,
+                                                        absl::Span<const TextRange> plain) const {
   const std::array<bool, 256>& starts = starts_[with_control ? 1 : 0];
   for (size_t at = from; at < text.size(); ++at) {
     if (!starts[static_cast<uint8_t>(text[at])]) continue;
-    const std::optional<Match> match = MatchAt(text, at, with_control);
+    while (!plain.empty() && plain.front().end <= at) plain.remove_prefix(1);
+    size_t control_end = with_control ? text.size() : 0;
+    if (!plain.empty()) control_end = std::min(control_end, plain.front().begin);
+    const std::optional<Match> match = MatchAt(text, at, control_end);
     if (match.has_value()) return match;
   }
   return std::nullopt;

@@ -8,6 +8,8 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "runtime/tokenizer/text_range.h"
 
 namespace quantd {
 
@@ -28,14 +30,16 @@ class SpecialTokens {
   void Add(absl::string_view text, int32_t id, bool control);
 
   /// The leftmost occurrence at or after `from`, the longest token there. Control tokens are seen
-  /// only if `with_control`.
-  std::optional<Match> Find(absl::string_view text, size_t from, bool with_control) const;
+  /// only if `with_control`, and only where they share no byte with `plain` (see EncodeOptions).
+  std::optional<Match> Find(absl::string_view text, size_t from, bool with_control,
+                            absl::Span<const TextRange> plain = {}) const;
 
  private:
   struct Node {
     int32_t user_id = -1, control_id = -1;
   };
-  std::optional<Match> MatchAt(absl::string_view text, size_t begin, bool with_control) const;
+  /// The longest token at `begin`; a control token only if it ends at or before `control_end`.
+  std::optional<Match> MatchAt(absl::string_view text, size_t begin, size_t control_end) const;
 
   std::vector<Node> nodes_;                           // [0] is the root
   absl::flat_hash_map<uint64_t, uint32_t> children_;  // node << 8 | byte -> node

@@ -44,11 +44,13 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::FromGguf(const GgufFile& f
 std::vector<int32_t> Tokenizer::Encode(absl::string_view text, const EncodeOptions& options) const {
   std::vector<int32_t> ids;
   if (options.add_bos && bos_.has_value()) ids.push_back(*bos_);
+  absl::Span<const TextRange> plain = options.plain;
   bool first = true;
   size_t at = 0;
   while (at < text.size()) {
+    while (!plain.empty() && plain.front().end <= at) plain.remove_prefix(1);
     std::optional<SpecialTokens::Match> special;
-    if (special_ != nullptr) special = special_->Find(text, at, options.parse_control);
+    if (special_ != nullptr) special = special_->Find(text, at, options.parse_control, plain);
     const size_t end = special.has_value() ? special->begin : text.size();
     if (end > at) EncodeText(text.substr(at, end - at), first, &ids);
     if (!special.has_value()) break;

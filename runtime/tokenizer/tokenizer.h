@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "runtime/formats/gguf.h"
+#include "runtime/tokenizer/text_range.h"
 
 namespace quantd {
 
@@ -33,6 +34,10 @@ struct EncodeOptions {
   /// Recognize control tokens ("<s>", "<|im_end|>") written in the text. Off: they are plain
   /// text, which is what untrusted input must be. User-defined tokens are always recognized.
   bool parse_control = false;
+  /// With parse_control: stretches in which it is off, as in a chat prompt the words of the user.
+  /// A control token that shares a byte with one is plain text. All else is as if they were not
+  /// there: text is merged across their ends. Not empty, ascending, without overlap; borrowed.
+  absl::Span<const TextRange> plain = {};
 };
 
 /// Text <-> token ids of one vocabulary. Immutable and thread-safe.

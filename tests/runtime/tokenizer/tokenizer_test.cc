@@ -187,6 +187,25 @@ TEST(TokenizerTest, IdsOutsideTheVocabularyAreNoText) {
   EXPECT_EQ((*tokenizer)->Decode({'a', -1, 9999, 'b'}), "ab");
 }
 
+TEST(TokenizerTest, PlainRangesHideControlTokensAndNothingElse) {
+  VocabBuilder vocab = BpeVocab("gpt-2", {"a b", "ab c", "ab ab"});
+  const int32_t ab = 256, abc = 257, abab = 258;
+  const int32_t end = vocab.Add("<e>", TokenType::kControl);
+  const int32_t tool = vocab.Add("<t>", TokenType::kUserDefined);
+  const auto tokenizer = vocab.Load();
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  const auto encode = [&](absl::string_view text, const std::vector<TextRange>& plain) {
+    return (*tokenizer)->Encode(text, {.parse_control = true, .plain = plain});
+  };
+  const std::string text = "ab<e>abc<t>";
+  EXPECT_THAT(encode(text, {}), ElementsAre(ab, end, abc, tool));
+  EXPECT_THAT(encode(text, {{0, 2}, {5, 11}}), ElementsAre(ab, end, abc, tool));
+  EXPECT_THAT(encode(text, {{4, 5}}), ElementsAre(ab, '<', 'e', '>', abc, tool));
+  EXPECT_THAT(encode("<e><e><e>", {{3, 6}}), ElementsAre(end, '<', 'e', '>', end));
+  EXPECT_THAT(encode("abab", {{1, 3}}), ElementsAre(abab)) << "merges go across the ends";
+  EXPECT_EQ(encode(text, {{0, 11}}), (*tokenizer)->Encode(text, {})) << "all plain: parsing is off";
+}
+
 TEST(DetokenizerTest, HoldsBackUnfinishedCharacters) {
   const auto tokenizer = SmallBpe().Load();
   ASSERT_TRUE(tokenizer.ok());
