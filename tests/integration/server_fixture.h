@@ -43,8 +43,12 @@ inline const std::string& LongContextModel() {
     std::string file = ReadFileOrDie(SourcePath(kDemoModel));
     const std::string key = "llama.context_length";
     const uint32_t context = kLongTokens + 100;
-    std::memcpy(file.data() + file.find(key) + key.size() + sizeof(uint32_t), &context,
-                sizeof(context));
+    const size_t at = file.find(key);
+    if (at == std::string::npos) {
+      ADD_FAILURE() << kDemoModel << " has no " << key;
+    } else {  // the key, its type (u32), the value
+      std::memcpy(file.data() + at + key.size() + sizeof(uint32_t), &context, sizeof(context));
+    }
     const std::string to = absl::StrCat(::testing::TempDir(), "long-", getpid(), ".gguf");
     std::ofstream(to, std::ios::binary) << file;
     std::atexit([] { unlink(LongContextModel().c_str()); });
@@ -53,9 +57,9 @@ inline const std::string& LongContextModel() {
   return *kPath;
 }
 
-/// Calls `done` until it is true, for ten seconds at most (a sanitizer on a busy machine is slow).
+/// Calls `done` until it is true, for a minute at most (a sanitizer on a busy machine is slow).
 inline bool Eventually(const std::function<bool()>& done) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(1);
   while (std::chrono::steady_clock::now() < end) {
     if (done()) return true;
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
@@ -87,10 +91,11 @@ class ServerTest : public ::testing::Test {
     config.models.push_back(spec);
     return config;
   }
-  /// For Long requests.
+  /// For Long requests; no drain ends before they do, however slow the machine.
   static ServerConfig LongConfig() {
     ServerConfig config = DemoConfig();
     config.models[0].path = LongContextModel();
+    config.shutdown.drain = absl::Minutes(10);
     return config;
   }
 

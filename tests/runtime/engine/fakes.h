@@ -232,10 +232,10 @@ class RecordingSink : public ResponseSink {
     changed_.notify_all();
   }
 
-  /// Waits (10 s at most) until `done` holds; the members may be read in it.
+  /// Waits (a minute at most) until `done` holds; the members may be read in it.
   bool Await(const std::function<bool(const RecordingSink&)>& done) {
     std::unique_lock<std::mutex> lock(mutex_);
-    return changed_.wait_for(lock, std::chrono::seconds(10), [&] { return done(*this); });
+    return changed_.wait_for(lock, std::chrono::minutes(1), [&] { return done(*this); });
   }
   Finish AwaitFinish() {
     EXPECT_TRUE(Await([](const RecordingSink& s) { return s.finish_.has_value(); }));
@@ -273,7 +273,7 @@ class Gate {
   }
   void AwaitWaiter() {
     std::unique_lock<std::mutex> lock(mutex_);
-    EXPECT_TRUE(changed_.wait_for(lock, std::chrono::seconds(10), [this] { return waiting_ > 0; }));
+    EXPECT_TRUE(changed_.wait_for(lock, std::chrono::minutes(1), [this] { return waiting_ > 0; }));
   }
 
  private:

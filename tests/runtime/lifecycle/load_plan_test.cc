@@ -9,6 +9,7 @@
 #include <fstream>
 #include <limits>
 
+#include "absl/strings/str_cat.h"
 #include "tests/runtime/lifecycle/lifecycle_fixture.h"
 
 namespace quantd {
@@ -125,7 +126,7 @@ TEST(PlanLoadTest, OnlyRegularFilesAreOpened) {
   EXPECT_EQ(PlanLoad(spec, kPlenty).status().code(), absl::StatusCode::kInvalidArgument);
   spec.path = "/dev/zero";
   EXPECT_EQ(PlanLoad(spec, kPlenty).status().code(), absl::StatusCode::kInvalidArgument);
-  spec.path = ::testing::TempDir() + "/quantd_fifo_test";
+  spec.path = absl::StrCat(::testing::TempDir(), "/quantd_fifo_", getpid());
   ASSERT_EQ(mkfifo(spec.path.c_str(), 0600), 0);
   EXPECT_EQ(PlanLoad(spec, kPlenty).status().code(), absl::StatusCode::kInvalidArgument);
   unlink(spec.path.c_str());

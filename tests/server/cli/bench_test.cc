@@ -12,7 +12,7 @@ TEST(Bench, JsonHasATestPerBatchAndTheLimits) {
                                       "--depth", "3", "--batch", "1,3", "--reps", "2", "--json"});
   ASSERT_EQ(result.code, 0) << result.err;
   const json report = result.Json();
-  EXPECT_GT(report["host"]["read_gb_per_second"].get<double>(), 0.1);
+  EXPECT_GT(report["host"]["read_gb_per_second"].get<double>(), 0);
   EXPECT_GE(report["host"]["threads"].get<int>(), 1);
   EXPECT_EQ(report["model"]["format"], "Q4_0");
   // The embedding table is apart from the output matrix, so no step reads it: 2048 x 256 weights.

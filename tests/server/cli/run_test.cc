@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <fstream>
+#include <string>
 #include <thread>
 
 #include "gmock/gmock.h"
@@ -208,6 +210,16 @@ TEST(Run, AnEmptyPromptIsRefused) {
   EXPECT_THAT(result.err, HasSubstr("empty"));
 }
 
+/// Whether the process has a handler for the signal.
+bool Catches(pid_t pid, int signal) {
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.rfind("SigCgt:", 0) != 0) continue;
+    return (std::stoull(line.substr(7), nullptr, 16) >> (signal - 1) & 1) != 0;
+  }
+  return false;
+}
+
 TEST(Run, AnInterruptEndsTheGenerationCleanly) {
   const std::string model = TempPath("interrupt.gguf");
   ASSERT_EQ(RunQuantd({"synth", "--shape", "125m", "--format", "Q4_0", "--vocab", DemoModel("f16"),
@@ -218,6 +230,10 @@ TEST(Run, AnInterruptEndsTheGenerationCleanly) {
   CliCall call{{"run", model, "-p", "A", "-n", "2000", "--ignore-eos", "--json", "--threads", "1"}};
   call.environment = {{"QUANTD_FORCE_ISA", "reference"}};
   call.during = [](pid_t pid) {
+    // Until the command is ready for it, which takes long on a busy machine; then on into the work.
+    for (int i = 0; i < 6000 && !Catches(pid, SIGINT); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
     std::this_thread::sleep_for(std::chrono::milliseconds(1500));
     kill(pid, SIGINT);
   };
