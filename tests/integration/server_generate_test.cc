@@ -1,5 +1,6 @@
 // Generation through a real daemon: the same answers as the goldens, streamed or not, alone or
 // among others, and what is refused.
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -18,34 +19,48 @@ namespace {
 
 using ::testing::ElementsAreArray;
 
-class ServerGenerateTest : public ServerTest {};
+class ServerGenerateTest : public ServerTest {
+ protected:
+  /// The cases of tests/golden/`file` through GenerateStream: equal ids, and logits that differ by
+  /// at most `tolerance` of the largest.
+  void ExpectGoldens(const std::string& file, float tolerance) {
+    const auto cases = nlohmann::json::parse(ReadFileOrDie(SourcePath("tests/golden/" + file)));
+    ASSERT_FALSE(cases.empty());
+    for (const auto& expected : cases) {
+      const auto prompt = expected["prompt_ids"].get<std::vector<int32_t>>();
+      const auto ids = expected["greedy_ids"].get<std::vector<int32_t>>();
+      const auto logits = expected["logits_after_prompt"].get<std::vector<float>>();
+      v1::GenerateRequest request = Greedy("", static_cast<int>(ids.size()));
+      request.mutable_token_ids()->mutable_ids()->Add(prompt.begin(), prompt.end());
+      request.set_ignore_eos(true);
+      request.set_return_prompt_logits(true);
+      const StreamResult stream = Stream(request);
+      ASSERT_TRUE(stream.status.ok()) << stream.status.error_message();
+      EXPECT_THAT(stream.output.token_ids(), ElementsAreArray(ids));
 
-TEST_F(ServerGenerateTest, IdsAndLogitsEqualTheGoldens) {
-  ASSERT_NO_FATAL_FAILURE(StartDemo());
-  const auto cases =
-      nlohmann::json::parse(ReadFileOrDie(SourcePath("tests/golden/shakespeare-6m.expected.json")));
-  ASSERT_FALSE(cases.empty());
-  for (const auto& expected : cases) {
-    const auto prompt = expected["prompt_ids"].get<std::vector<int32_t>>();
-    const auto ids = expected["greedy_ids"].get<std::vector<int32_t>>();
-    const auto logits = expected["logits_after_prompt"].get<std::vector<float>>();
-    v1::GenerateRequest request = Greedy("", static_cast<int>(ids.size()));
-    request.mutable_token_ids()->mutable_ids()->Add(prompt.begin(), prompt.end());
-    request.set_ignore_eos(true);
-    request.set_return_prompt_logits(true);
-    v1::GenerateResponse response;
-    const grpc::Status status = Generate(request, &response);
-    ASSERT_TRUE(status.ok()) << status.error_message();
-    EXPECT_THAT(response.output().token_ids(), ElementsAreArray(ids));
-
-    const auto& actual = response.finished().prompt_logits();
-    ASSERT_EQ(actual.size(), static_cast<int>(logits.size()));
-    float largest = 0;
-    for (const float logit : logits) largest = std::max(largest, std::abs(logit));
-    for (size_t i = 0; i < logits.size(); ++i) {
-      ASSERT_NEAR(actual[static_cast<int>(i)], logits[i], 2e-2 * largest) << "token " << i;
+      const auto& actual = stream.finished->prompt_logits();
+      ASSERT_EQ(actual.size(), static_cast<int>(logits.size()));
+      float largest = 0, error = 0;
+      for (size_t i = 0; i < logits.size(); ++i) {
+        largest = std::max(largest, std::abs(logits[i]));
+        error = std::max(error, std::abs(actual[static_cast<int>(i)] - logits[i]));
+      }
+      EXPECT_LE(error, tolerance * largest);
     }
   }
+};
+
+TEST_F(ServerGenerateTest, ShakespeareInF16EqualsTheGoldens) {
+  ASSERT_NO_FATAL_FAILURE(StartDemo());
+  ExpectGoldens("shakespeare-6m.expected.json", 2e-2f);
+}
+
+TEST_F(ServerGenerateTest, StoriesInF32EqualTheGoldens) {
+  QUANTD_NEED_TEST_DATA(path, "models/stories260K-f32.gguf");
+  ServerConfig config = DemoConfig();
+  config.models[0].path = path;
+  ASSERT_NO_FATAL_FAILURE(StartDemo(config));
+  ExpectGoldens("stories260K.expected.json", 1e-3f);
 }
 
 TEST_F(ServerGenerateTest, StreamIsThePromptThenTheUnaryAnswerInPieces) {

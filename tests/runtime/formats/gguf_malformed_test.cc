@@ -205,6 +205,8 @@ std::vector<BadFile> BadTensors() {
        "past the end"},
       {"OffsetWraps", WithTensor({"second", {8}, 0, kMinusOne - 31}), kDataLoss, "tensor second",
        "past the end"},
+      {"PaddedSumWraps", WithTensor({"second", {9}, 0, kMinusOne - 63}), kDataLoss, "tensor second",
+       "past the end"},
       {"Overlap", WithTensor({"second", {8}, 0, 32}), kDataLoss, "tensor second",
        "overlap those of tensor first"},
       {"SamePlace", WithTensor({"second", {16}, 0, 0}), kDataLoss, "tensor ", "overlap"},
