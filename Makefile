@@ -13,7 +13,7 @@ PACKAGES := \
   prometheus-cpp-dev libyaml-cpp-dev libspdlog-dev libcli11-dev nlohmann-json3-dev \
   libpcre2-dev libcpp-httplib-dev libgtest-dev libgmock-dev libbenchmark-dev
 # What the checks of .ci/run need beside it.
-CHECK_PACKAGES := clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev binutils prometheus
+CHECK_PACKAGES := clang clang-format-14 clang-tidy-14 libclang-rt-14-dev binutils prometheus
 
 .PHONY: help demo test build deps check-deps install bench format clean
 
