@@ -30,6 +30,8 @@ namespace {
 constexpr std::chrono::milliseconds kShutdownGrace{100};
 // How long a drain waits for cancelled calls to take their last message.
 constexpr absl::Duration kCancelGrace = absl::Seconds(2);
+// How often the log tells how far a load is.
+constexpr absl::Duration kProgressInterval = absl::Seconds(5);
 constexpr int64_t kMaxTokenizingJobs = 1024;
 constexpr int kTokenizingMessages = 4;  // largest messages that may wait to be tokenized
 constexpr int kAdminThreads = 2;
@@ -122,6 +124,7 @@ struct Daemon::Impl {
   absl::Status OpenGrpc();
   void LoadModels();
   void OnModelState(const ModelStatus& status);
+  LoadResult AwaitSettled();
   absl::Status Live() const;
   bool Drain();
   void CancelAll();
@@ -216,6 +219,18 @@ void Daemon::Impl::OnModelState(const ModelStatus& status) {
   if (!listening) return;
   readiness.Update(models.List());
   models_service.OnModelState(status);
+}
+
+Daemon::LoadResult Daemon::Impl::AwaitSettled() {
+  while (true) {
+    const LoadResult result = readiness.AwaitSettled(kProgressInterval);
+    if (result.loading == 0 || result.draining) return result;
+    for (const ModelStatus& status : models.List()) {
+      if (status.state != ModelState::kLoading) continue;
+      Log(LogLevel::kInfo, "model loading",
+          {{"model", status.name}, {"percent", static_cast<int>(100 * status.progress)}});
+    }
+  }
 }
 
 absl::Status Daemon::Impl::Live() const {
@@ -322,7 +337,7 @@ std::string Daemon::http_address() const {
   return impl_->http == nullptr ? "" : WithPort(impl_->config.http.address, http_port());
 }
 
-Daemon::LoadResult Daemon::AwaitSettled() { return impl_->readiness.AwaitSettled(); }
+Daemon::LoadResult Daemon::AwaitSettled() { return impl_->AwaitSettled(); }
 absl::Status Daemon::AwaitModels(absl::Duration timeout) { return impl_->readiness.Await(timeout); }
 bool Daemon::Drain() { return impl_->Drain(); }
 void Daemon::CancelAll() { impl_->CancelAll(); }

@@ -31,9 +31,11 @@ class Daemon {
   /// What became of the models of the configuration.
   struct LoadResult {
     int ready = 0, failed = 0;
+    int loading = 0;        ///< 0 once all are settled
     bool draining = false;  ///< the server stops; the counts may leave some out
   };
-  /// Waits until none of them is loading, or until the server drains.
+  /// Waits until none of them is loading, or until the server drains. Logs the progress of loads
+  /// that take long.
   LoadResult AwaitSettled();
 
   /// Health says NOT_SERVING, new requests are refused with UNAVAILABLE, running ones may finish

@@ -94,10 +94,10 @@ absl::Status Readiness::Await(absl::Duration timeout) {
   return absl::DeadlineExceededError(ReadyLocked().message());
 }
 
-Daemon::LoadResult Readiness::AwaitSettled() {
+Daemon::LoadResult Readiness::AwaitSettled(absl::Duration timeout) {
   std::unique_lock<std::mutex> lock(mutex_);
   Daemon::LoadResult result;
-  changed_.wait(lock, [this, &result] {
+  AwaitFor(changed_, lock, timeout, [this, &result] {
     result = {};
     result.draining = draining_;
     for (const std::string& name : required_) {
@@ -105,7 +105,8 @@ Daemon::LoadResult Readiness::AwaitSettled() {
       if (state == ModelState::kReady) ++result.ready;
       if (state == ModelState::kFailed) ++result.failed;
     }
-    return draining_ || result.ready + result.failed == static_cast<int>(required_.size());
+    result.loading = static_cast<int>(required_.size()) - result.ready - result.failed;
+    return draining_ || result.loading == 0;
   });
   return result;
 }

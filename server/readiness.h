@@ -41,8 +41,8 @@ class Readiness {
   /// Waits until the server is ready; the error of the first required model that failed,
   /// UNAVAILABLE when it drains, DEADLINE_EXCEEDED naming what is missing after `timeout`.
   absl::Status Await(absl::Duration timeout);
-  /// Waits until no required model is loading, or the server drains.
-  Daemon::LoadResult AwaitSettled();
+  /// Waits until no required model is loading, or the server drains, or `timeout` has passed.
+  Daemon::LoadResult AwaitSettled(absl::Duration timeout = absl::InfiniteDuration());
 
  private:
   struct State {

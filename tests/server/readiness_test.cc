@@ -40,7 +40,9 @@ TEST(ReadinessTest, ReadyWhenEveryRequiredModelIs) {
   readiness.Bind(&health);
   EXPECT_EQ(health.services,
             (std::map<std::string, bool>{{"", false}, {"a", false}, {"b", false}}));
+  EXPECT_EQ(readiness.AwaitSettled(absl::Milliseconds(1)).loading, 2);
   readiness.Update({State("a", ModelState::kReady)});
+  EXPECT_EQ(readiness.AwaitSettled(absl::Milliseconds(1)).loading, 1);
   EXPECT_TRUE(health.services["a"]);
   EXPECT_FALSE(health.services[""]);
   EXPECT_THAT(readiness.Ready().message(), ::testing::HasSubstr("'b' is LOADING"));
@@ -49,6 +51,7 @@ TEST(ReadinessTest, ReadyWhenEveryRequiredModelIs) {
   EXPECT_TRUE(health.services[""]);
   EXPECT_TRUE(readiness.Ready().ok());
   EXPECT_TRUE(readiness.Await(absl::ZeroDuration()).ok());
+  EXPECT_EQ(readiness.AwaitSettled().loading, 0);
 }
 
 TEST(ReadinessTest, ModelsOfOthersDoNotCount) {
