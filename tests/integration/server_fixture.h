@@ -91,11 +91,13 @@ class ServerTest : public ::testing::Test {
     config.models.push_back(spec);
     return config;
   }
-  /// For Long requests; no drain ends before they do, however slow the machine.
+  /// For Long requests. Right for busy machines: no drain ends before they do, and one thread
+  /// computes, since two wait for each other many times in each step.
   static ServerConfig LongConfig() {
     ServerConfig config = DemoConfig();
     config.models[0].path = LongContextModel();
     config.shutdown.drain = absl::Minutes(10);
+    config.runtime.threads = 1;
     return config;
   }
 

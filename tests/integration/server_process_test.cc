@@ -107,10 +107,11 @@ class ServerProcessTest : public ServerTest {
     if (Program("quantd").empty())
       GTEST_SKIP() << "needs the program quantd; build it, or set QUANTD_BINARY";
   }
-  /// A drain that no test waits for, however slow the machine. The model comes last.
+  /// Right for busy machines, as LongConfig. The model comes last.
   static std::vector<std::string> DemoArguments(const std::string& model = SourcePath(kDemoModel)) {
-    return {"--grpc-address",   "127.0.0.1:0", "--http-address", "127.0.0.1:0",
-            "--shutdown-drain", "10m",         "--model",        "demo=" + model};
+    return {"--grpc-address",   "127.0.0.1:0",  "--http-address",    "127.0.0.1:0",
+            "--shutdown-drain", "10m",          "--runtime-threads", "1",
+            "--model",          "demo=" + model};
   }
 };
 
