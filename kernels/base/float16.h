@@ -13,6 +13,9 @@ uint16_t FloatToHalf(float value);
 float BFloat16ToFloat(uint16_t value);
 uint16_t FloatToBFloat16(float value);
 
+/// The 8-bit float E4M3 (OCP, "fn": 0x7f and 0xff are NaN, there is no infinity) -> binary32.
+float E4M3ToFloat(uint8_t value);
+
 }  // namespace quantd
 
 #endif  // QUANTD_KERNELS_BASE_FLOAT16_H_

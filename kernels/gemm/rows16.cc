@@ -67,7 +67,7 @@ void PackIntRow(const Rows16Format& f, const QuantTensor& t, int64_t t_row, int 
     PackCodes(f, &t.codes[t_row * t.cols + k], count, row, block);
     for (int g = 0; g < f.scale_groups && b * f.scale_groups + g < groups; ++g) {
       const int64_t index = t_row * groups + b * f.scale_groups + g;
-      StoreScale(f, t.scales[index], row, g, block);
+      StoreScale(f, t.Scale(t_row, b * f.scale_groups + g), row, g, block);
       if (f.min_offset > 0) Store(block + f.min_offset + 2 * row, FloatToHalf(t.mins[index]));
     }
   }

@@ -27,19 +27,6 @@ constexpr TypeName kTypeNames[] = {
     {26, "I32"},    {27, "I64"},   {28, "F64"},     {29, "IQ1_M"},  {30, "BF16"},    {34, "TQ1_0"},
     {35, "TQ2_0"},  {39, "MXFP4"}, {40, "NVFP4"}};
 
-void Resize(const GgufScheme& scheme, int64_t rows, int64_t cols, QuantTensor* out) {
-  const QuantFormat& format = scheme.format;
-  const size_t weights = static_cast<size_t>(rows * cols);
-  const size_t groups = format.is_float() ? 0 : weights / format.group;
-  out->format = format;
-  out->rows = rows;
-  out->cols = cols;
-  out->values.resize(format.is_float() ? weights : 0);
-  out->codes.resize(format.is_float() ? 0 : weights);
-  out->scales.resize(groups);
-  out->mins.resize(format.zero == ZeroType::kMin ? groups : 0);
-}
-
 std::string Field(const GgufTensor& tensor) { return absl::StrCat("tensor ", tensor.name); }
 
 absl::Status CheckNotTruncated(const GgufFile& file, const GgufTensor& tensor) {
@@ -68,7 +55,7 @@ class GgufWeightSource : public WeightSource {
                  "rows outside of the tensor lie outside of its bytes");
     QUANTD_RETURN_IF_ERROR(CheckNotTruncated(file_, tensor_));
     const int64_t k = cols(), row_bytes = scheme_.RowBytes(k);
-    Resize(scheme_, row_count, k, out);
+    out->Resize(scheme_.format, row_count, k);
     for (int64_t row = 0; row < row_count; ++row) {
       const uint8_t* bytes = tensor_.data + (row_begin + row) * row_bytes;
       if (!scheme_.decode_row(bytes, k, row, out)) return BadRow(file_, tensor_, row_begin + row);

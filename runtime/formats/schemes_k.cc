@@ -19,14 +19,14 @@ constexpr int kHighAt = 128, kScalesAt = 192, kDAt = 208, kBytes = 210;
 bool DecodeQ6Row(const uint8_t* bytes, int64_t k, int64_t row, QuantTensor* out) {
   const int64_t blocks = k / kBlock;
   uint8_t* codes = out->codes.data() + row * k;
-  float* scales = out->scales.data() + row * blocks * kGroups;
+  float* scales = out->scales.data() + row * blocks;
+  int8_t* sub_scales = out->sub_scales.data() + row * blocks * kGroups;
   bool finite = true;
-  for (int64_t b = 0; b < blocks; ++b, bytes += kBytes, scales += kGroups) {
+  for (int64_t b = 0; b < blocks; ++b, bytes += kBytes, sub_scales += kGroups) {
     const uint16_t d = LoadU16(bytes + kDAt);
     finite &= IsFiniteHalf(d);
-    for (int g = 0; g < kGroups; ++g) {
-      scales[g] = FiniteHalfToFloat(d) * static_cast<int8_t>(bytes[kScalesAt + g]);
-    }
+    scales[b] = FiniteHalfToFloat(d);
+    std::memcpy(sub_scales, bytes + kScalesAt, kGroups);
     for (int half = 0; half < 2; ++half) {
       for (int quarter = 0; quarter < 4; ++quarter, codes += 32) {
         const uint8_t* low = bytes + half * 64 + quarter % 2 * 32;
