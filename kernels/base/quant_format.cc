@@ -1,33 +1,19 @@
 #include "kernels/base/quant_format.h"
 
+#include <array>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "kernels/base/code_tables.h"
 
 namespace quantd {
 namespace {
 
-constexpr float kIq4NlValues[] = {-127, -104, -83, -65, -49, -35, -22, -10,
-                                  1,    13,   25,  38,  53,  69,  89,  113};
-constexpr float kE2M1Values[] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
-constexpr float kNf4Values[] = {-1.0f,
-                                -0.6961928009986877f,
-                                -0.5250730514526367f,
-                                -0.39491748809814453f,
-                                -0.28444138169288635f,
-                                -0.18477343022823334f,
-                                -0.09105003625154495f,
-                                0.0f,
-                                0.07958029955625534f,
-                                0.16093020141124725f,
-                                0.24611230194568634f,
-                                0.33791524171829224f,
-                                0.44070982933044434f,
-                                0.5626170039176941f,
-                                0.7229568362236023f,
-                                1.0f};
-constexpr float kFp4Values[] = {
-    0.0f, 0.0052083335f,  0.6666667f,  1.0f,  0.33333334f,  0.5f,  0.16666667f,  0.25f,
-    0.0f, -0.0052083335f, -0.6666667f, -1.0f, -0.33333334f, -0.5f, -0.16666667f, -0.25f};
+constexpr std::array<float, kTableCodes> Floats(const signed char (&table)[kTableCodes]) {
+  std::array<float, kTableCodes> values{};
+  for (int i = 0; i < kTableCodes; ++i) values[i] = table[i];
+  return values;
+}
 
 const char* CodeName(const QuantFormat& format) {
   switch (format.code) {
@@ -73,15 +59,17 @@ const char* ScaleSuffix(ScaleType scale) {
 }  // namespace
 
 absl::Span<const float> TableValues(CodeTable table) {
+  static constexpr auto kIq4NlValues = Floats(kIq4NlTable);
+  static constexpr auto kE2M1Values = Floats(kE2M1Table);
   switch (table) {
     case CodeTable::kIq4Nl:
       return kIq4NlValues;
     case CodeTable::kE2M1:
       return kE2M1Values;
     case CodeTable::kNf4:
-      return kNf4Values;
+      return kNf4Table;
     case CodeTable::kFp4:
-      return kFp4Values;
+      return kFp4Table;
     case CodeTable::kNone:
       break;
   }
@@ -90,8 +78,10 @@ absl::Span<const float> TableValues(CodeTable table) {
 
 const std::vector<NamedFormat>& NamedFormats() {
   static const auto* const formats = new std::vector<NamedFormat>{
-      {"F32", kF32},   {"F16", kF16},   {"BF16", kBF16}, {"Q8_0", kQ8_0}, {"Q4_0", kQ4_0},
-      {"Q4_1", kQ4_1}, {"Q5_0", kQ5_0}, {"Q5_1", kQ5_1}, {"Q6_K", kQ6_K},
+      {"F32", kF32},   {"F16", kF16},   {"BF16", kBF16},    {"FP8", kFp8},      {"NF4", kNf4},
+      {"FP4", kFp4},   {"INT8", kInt8}, {"Q8_0", kQ8_0},    {"Q4_0", kQ4_0},    {"Q4_1", kQ4_1},
+      {"Q5_0", kQ5_0}, {"Q5_1", kQ5_1}, {"Q2_K", kQ2_K},    {"Q3_K", kQ3_K},    {"Q4_K", kQ4_K},
+      {"Q5_K", kQ5_K}, {"Q6_K", kQ6_K}, {"IQ4_NL", kIq4Nl}, {"IQ4_XS", kIq4Xs}, {"MXFP4", kMxFp4},
   };
   return *formats;
 }

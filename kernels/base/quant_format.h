@@ -29,7 +29,7 @@ enum class CodeTable : uint8_t {
   kFp4,  ///< the 4-bit float of bitsandbytes, scaled to -1 .. 1
 };
 
-/// The values of a table, by code; empty for kNone.
+/// The values of a table (code_tables.h), by code; empty for kNone.
 absl::Span<const float> TableValues(CodeTable table);
 
 /// What is subtracted from an integer code before scaling.

@@ -3,22 +3,23 @@
 
 #include <cstdint>
 
+#include "absl/types/span.h"
 #include "kernels/base/thread_pool.h"
 #include "kernels/gemm/gemm.h"
 #include "kernels/gemm/gemm_args.h"
 
 namespace quantd {
 
-/// Quantizes x[k] into blocks[ceil(k / 32)]; the last block is padded with zeros. Codes are
-/// x * (127 / max|x|) rounded to nearest, ties to even. Blocks of (nearly) nothing, max|x| below
-/// 2^-100, become zeros: 127 / max|x| must stay finite.
+/// The scalar QuantizeRun (gemm_args.h): what every other must agree with to the bit.
 void QuantizeRow(const float* x, int64_t k, QuantizedBlock* blocks);
 
 /// The int8 form of an Activations, made when first asked for.
 class ActivationAccess {
  public:
-  /// [x.m(), ceil(x.k() / 32)] blocks; valid until the next x.Set.
-  static const QuantizedBlock* Quantized(Activations& x, ThreadPool& pool);
+  /// [x.m(), QuantizedBlocks(x.k())]; valid until the next x.Set.
+  static const QuantizedBlock* Quantized(Activations& x, QuantizeRun quantize, ThreadPool& pool);
+  /// The rows with feature order[c] in column c; valid until the next x.Set.
+  static Activations& Reordered(Activations& x, absl::Span<const int32_t> order, ThreadPool& pool);
 };
 
 }  // namespace quantd

@@ -8,7 +8,7 @@
 #include "kernels/gemm/activations.h"
 #include "kernels/gemm/gemm_kernels.h"
 #include "kernels/gemm/kernel_table.h"
-#include "kernels/gemm/rows16.h"
+#include "kernels/gemm/rows32.h"
 
 namespace quantd {
 namespace {
@@ -25,22 +25,23 @@ struct Part {
   GemmArgs args;        // for the whole weight
 };
 
-Part MakePart(const GemmKernels& kernels, const GemmOutput& output, Activations& x,
+Part MakePart(const GemmKernels& kernels, const GemmOutput& output, Activations& rows,
               ThreadPool& pool) {
   const PackedWeight& w = *output.weight;
-  QUANTD_CHECK(w.k == x.k(), "weights and activations agree in K");
-  QUANTD_CHECK(output.y_stride >= w.n || x.m() == 1, "output rows must not overlap");
+  QUANTD_CHECK(w.k == rows.k(), "weights and activations agree in K");
+  QUANTD_CHECK(output.y_stride >= w.n || rows.m() == 1, "output rows must not overlap");
+  Activations& x = w.k_order.empty() ? rows : ActivationAccess::Reordered(rows, w.k_order, pool);
   Part part;
   part.kernel = kernels.SelectGemm(w.format, w.layout, x.m());
   QUANTD_CHECK(part.kernel != nullptr, "a packed weight has a kernel for every m");
-  const PackedFormat format = *ToPackedFormat(w.format);
+  const int span = PackedSpan(w.format);
   part.groups = (w.n + kGroupRows - 1) / kGroupRows;
-  part.group_bytes = Rows16GroupBytes(format, w.k);
-  part.args = {w.data.as<uint8_t>(), part.groups, w.n, w.k,      x.m(),          x.row(0),
+  part.group_bytes = Rows32GroupBytes(part.kernel->packed, w.k, span);
+  part.args = {w.data.as<uint8_t>(), part.groups, w.n, w.k,      span,           x.m(), x.row(0),
                x.stride(),           nullptr,     0,   output.y, output.y_stride};
   if (part.kernel->activations == ActivationType::kInt8) {
-    part.args.q = ActivationAccess::Quantized(x, pool);
-    part.args.q_stride = (x.k() + kBlockWeights - 1) / kBlockWeights;
+    part.args.q = ActivationAccess::Quantized(x, kernels.quantizer(), pool);
+    part.args.q_stride = QuantizedBlocks(x.k());
   }
   return part;
 }

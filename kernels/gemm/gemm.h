@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
@@ -19,23 +20,25 @@ struct GemmKernel;
 /// In what form a kernel reads its input rows.
 enum class ActivationType : uint8_t {
   kF32,   ///< as they are
-  kInt8,  ///< per row and 32 consecutive k: int8 codes, one F32 scale, code sums per 16
+  kInt8,  ///< QuantizedBlock (gemm_args.h): int8 codes with a scale per 32
 };
 
 /// How the bytes of a packed weight lie in memory. Chosen once at load; every layout has kernels
 /// for one row, for batches, and the scalar reference.
 enum class WeightLayout : uint8_t {
-  kRows16,  ///< 16 output rows interleaved; kernels/README.md gives each format's byte order
+  kRows32,  ///< 32 output rows interleaved; kernels/README.md gives each format's byte order
 };
 
 /// A weight matrix [n, k] repacked for the kernels of one layout. Immutable after Pack, so any
 /// number of threads may multiply with it. Move-only.
 struct PackedWeight {
   QuantFormat format;
-  WeightLayout layout = WeightLayout::kRows16;
+  WeightLayout layout = WeightLayout::kRows32;
   int64_t n = 0;
   int64_t k = 0;
   AlignedBuffer data;
+  /// Column c multiplies input feature k_order[c]; empty: feature c.
+  std::vector<int32_t> k_order;
 
   int64_t bytes() const { return static_cast<int64_t>(data.size()); }
 };
@@ -47,9 +50,13 @@ absl::StatusOr<PackedWeight> PackWeight(const WeightSource& source, const GemmKe
                                         ThreadPool& pool);
 
 /// Input rows [m, k] of one or more GEMMs. Quantized at most once, however many weights read
-/// them. Reusable: buffers only grow. Not thread-safe.
+/// them, and put into a weight's order of features where it has one. Reusable: buffers only grow.
+/// Not thread-safe.
 class Activations {
  public:
+  Activations();
+  ~Activations();
+
   /// Borrows x [m, k], `stride` floats between rows, until the next Set; x must not change
   /// meanwhile. Codes made for earlier rows are forgotten.
   void Set(const float* x, int64_t m, int64_t k, int64_t stride);
@@ -64,7 +71,11 @@ class Activations {
   const float* x_ = nullptr;
   int64_t m_ = 0, k_ = 0, stride_ = 0;
   bool quantized_ = false;
-  AlignedBuffer blocks_;  // QuantizedBlock [m, ceil(k / 32)], once quantized
+  AlignedBuffer blocks_;  // QuantizedBlock [m, QuantizedBlocks(k)], once quantized
+  // The rows with their features in another order, for weights that have one.
+  struct Reordered;
+  std::vector<std::unique_ptr<Reordered>> reordered_;
+  size_t reordered_used_ = 0;
 };
 
 /// One product of a fused call: y[m, w->n] = x[m, k] * w[n, k]^T.

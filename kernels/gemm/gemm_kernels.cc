@@ -7,7 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "kernels/base/status_macros.h"
-#include "kernels/gemm/rows16.h"
+#include "kernels/gemm/rows32.h"
 #include "kernels/gemm/select.h"
 #include "kernels/gemm/selfcheck.h"
 
@@ -51,6 +51,7 @@ struct GemmKernels::Impl {
   KernelOverride forced;
   GemmConstraints constraints;
   std::array<std::array<const GemmKernel*, kDistinctM + 1>, kPackedFormats> choices{};
+  QuantizeRun quantize = nullptr;
   std::vector<uint64_t> selfcheck_failures;  // by table index
   mutable std::vector<AtomicCounters> counters;
 
@@ -61,18 +62,24 @@ struct GemmKernels::Impl {
   static size_t IndexOf(const GemmKernel* kernel) { return kernel - GemmTable().data(); }
 
   bool Selected(const GemmKernel* kernel) const {
-    const auto& by_m = choices[static_cast<int>(*ToPackedFormat(kernel->format))];
+    const auto& by_m = choices[static_cast<int>(kernel->packed)];
     return std::find(by_m.begin(), by_m.end(), kernel) != by_m.end();
   }
 
   void FillChoices() {
-    for (const NamedFormat& named : NamedFormats()) {
-      const std::optional<PackedFormat> packed = ToPackedFormat(named.format);
-      if (!packed) continue;
+    for (const PackedEntry& entry : PackedEntries()) {
       for (int64_t m = 1; m <= kDistinctM; ++m) {
-        choices[static_cast<int>(*packed)][m] =
-            Select(GemmTable(), {named.format, WeightLayout::kRows16, m}, constraints);
+        choices[static_cast<int>(entry.packed)][m] =
+            Select(GemmTable(), {entry.packed, WeightLayout::kRows32, m}, constraints);
       }
+    }
+  }
+
+  // The strongest that the machine runs and that agrees with the reference; the last always does.
+  void ChooseQuantizer() {
+    for (const Quantizer& quantizer : Quantizers()) {
+      if (quantize != nullptr || (constraints.isas & IsaBit(quantizer.isa)) == 0) continue;
+      if (AgreesWithReference(quantizer)) quantize = quantizer.run;
     }
   }
 
@@ -100,7 +107,7 @@ struct GemmKernels::Impl {
     KernelStatus status;
     status.op = "gemm";
     status.kernel = kernel.name;
-    status.format = FormatName(kernel.format);
+    status.format = kernel.format;
     status.isa = Info(kernel.isa).name;
     status.min_m = kernel.min_m;
     status.max_m = kernel.max_m;
@@ -130,6 +137,7 @@ absl::StatusOr<GemmKernels> GemmKernels::Create(const Hardware& hardware,
   QUANTD_ASSIGN_OR_RETURN(impl.constraints.isas, AllowedIsas(hardware, forced.isa));
   QUANTD_RETURN_IF_ERROR(CheckForcedKernel(hardware, forced, impl.constraints.isas));
   impl.constraints.forced_kernel = impl.forced.kernel;
+  impl.ChooseQuantizer();
   impl.SelfCheck(inject_fault);
   for (const GemmKernel& kernel : GemmTable()) {
     if (kernel.name == forced.kernel && impl.constraints.quarantined[Impl::IndexOf(&kernel)]) {
@@ -144,14 +152,15 @@ absl::StatusOr<GemmKernels> GemmKernels::Create(const Hardware& hardware,
 const GemmKernel* GemmKernels::SelectGemm(const QuantFormat& format, WeightLayout layout,
                                           int64_t m) const {
   const std::optional<PackedFormat> packed = ToPackedFormat(format);
-  if (!packed || layout != WeightLayout::kRows16 || m < 1) return nullptr;
+  if (!packed || layout != WeightLayout::kRows32 || m < 1) return nullptr;
   return impl_->choices[static_cast<int>(*packed)][std::min(m, kDistinctM)];
 }
 
 bool GemmKernels::SupportsFormat(const QuantFormat& format) const {
-  return SelectGemm(format, WeightLayout::kRows16, 1) != nullptr;
+  return SelectGemm(format, WeightLayout::kRows32, 1) != nullptr;
 }
 
+QuantizeRun GemmKernels::quantizer() const { return impl_->quantize; }
 const Hardware& GemmKernels::hardware() const { return impl_->hardware; }
 const KernelOverride& GemmKernels::forced() const { return impl_->forced; }
 uint32_t GemmKernels::isas() const { return impl_->constraints.isas; }

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "kernels/base/kernel_report.h"
 #include "kernels/gemm/gemm.h"
+#include "kernels/gemm/gemm_args.h"
 
 namespace quantd {
 
@@ -30,6 +31,9 @@ class GemmKernels {
   /// The GEMM kernel for m input rows of a weight; never null for a format of the table.
   const GemmKernel* SelectGemm(const QuantFormat& format, WeightLayout layout, int64_t m) const;
   bool SupportsFormat(const QuantFormat& format) const;
+
+  /// How activations are quantized for the kernels that multiply integers.
+  QuantizeRun quantizer() const;
 
   const Hardware& hardware() const;
   const KernelOverride& forced() const;

@@ -2,103 +2,114 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "kernels/gemm/activations.h"
 #include "kernels/gemm/cpu/kernels.h"
 #include "kernels/gemm/reference.h"
-#include "kernels/gemm/rows16.h"
+#include "kernels/gemm/rows32.h"
 
 namespace quantd {
 namespace {
 
-// THE table. A line is a format and an instruction set; the vector ones give two kernels, one for
-// a single input row and one for batches. Within a format the best comes first.
-struct TableLine {
-  QuantFormat format;
+// The instruction sets that have GEMM kernels, best first. Together with PackedEntries they span
+// THE table; where an instruction set gains nothing over a weaker one it has no functions.
+struct IsaColumn {
   Isa isa;
-  bool native;
-  const char* how;
+  RunPair (*runs)(PackedFormat format);  ///< null: the scalar reference
+  const char* multiply_floats;
+  const char* multiply_bytes;
+  bool has_byte_dot;  ///< one instruction multiplies and adds bytes
 };
 
-constexpr TableLine kTable[] = {
-    {kF32, Isa::kAvx512Vnni, true, "fma on 16 floats"},
-    {kF32, Isa::kAvx2, true, "fma on 8 floats"},
-    {kF32, Isa::kReference, true, "scalar fma"},
-
-    {kF16, Isa::kAvx512Vnni, false, "vcvtph2ps in registers, then fma on 16 floats"},
-    {kF16, Isa::kAvx2, false, "vcvtph2ps in registers, then fma on 8 floats"},
-    {kF16, Isa::kReference, false, "decoded to float, then scalar fma"},
-
-    {kBF16, Isa::kAvx512Vnni, false, "widened in registers, then fma on 16 floats"},
-    {kBF16, Isa::kAvx2, false, "widened in registers, then fma on 8 floats"},
-    {kBF16, Isa::kReference, false, "decoded to float, then scalar fma"},
-
-    {kQ8_0, Isa::kAvx512Vnni, true, "vpdpbusd on 64 bytes"},
-    {kQ8_0, Isa::kAvxVnni, true, "vpdpbusd on 32 bytes"},
-    {kQ8_0, Isa::kAvx2, false, "vpmaddubsw on |w| and sign(a, w), then vpmaddwd"},
-    {kQ8_0, Isa::kReference, false, "scalar integer multiply"},
-
-    {kQ4_0, Isa::kAvx512Vnni, false, "nibbles unpacked in registers, then vpdpbusd"},
-    {kQ4_0, Isa::kAvxVnni, false, "nibbles unpacked in registers, then vpdpbusd"},
-    {kQ4_0, Isa::kAvx2, false, "nibbles unpacked in registers, then vpmaddubsw, vpmaddwd"},
-    {kQ4_0, Isa::kReference, false, "scalar integer multiply"},
-
-    {kQ4_1, Isa::kAvx512Vnni, false, "nibbles unpacked in registers, then vpdpbusd"},
-    {kQ4_1, Isa::kAvxVnni, false, "nibbles unpacked in registers, then vpdpbusd"},
-    {kQ4_1, Isa::kAvx2, false, "nibbles unpacked in registers, then vpmaddubsw, vpmaddwd"},
-    {kQ4_1, Isa::kReference, false, "scalar integer multiply"},
-
-    {kQ5_0, Isa::kAvx512Vnni, false, "nibbles and fifth bits joined in registers, then vpdpbusd"},
-    {kQ5_0, Isa::kAvxVnni, false, "nibbles and fifth bits joined in registers, then vpdpbusd"},
-    {kQ5_0, Isa::kAvx2, false, "nibbles and fifth bits joined in registers, then vpmaddubsw"},
-    {kQ5_0, Isa::kReference, false, "scalar integer multiply"},
-
-    {kQ5_1, Isa::kAvx512Vnni, false, "nibbles and fifth bits joined in registers, then vpdpbusd"},
-    {kQ5_1, Isa::kAvxVnni, false, "nibbles and fifth bits joined in registers, then vpdpbusd"},
-    {kQ5_1, Isa::kAvx2, false, "nibbles and fifth bits joined in registers, then vpmaddubsw"},
-    {kQ5_1, Isa::kReference, false, "scalar integer multiply"},
-
-    {kQ6_K, Isa::kAvx512Vnni, false, "codes widened to bytes at load, then vpdpbusd"},
-    {kQ6_K, Isa::kAvxVnni, false, "codes widened to bytes at load, then vpdpbusd"},
-    {kQ6_K, Isa::kAvx2, false, "codes widened to bytes at load, then vpmaddubsw, vpmaddwd"},
-    {kQ6_K, Isa::kReference, false, "scalar integer multiply"},
-};
-
-// Null functions when this build is for another processor.
-RunPair VectorRuns(Isa isa, PackedFormat format) {
 #if defined(__x86_64__)
-  const int index = static_cast<int>(format);
-  if (isa == Isa::kAvx512Vnni) return isa_avx512vnni::kRuns[index];
-  if (isa == Isa::kAvxVnni) return isa_avxvnni::kRuns[index];
-  if (isa == Isa::kAvx2) return isa_avx2::kRuns[index];
+template <RunPair (*... kFamilies)(PackedFormat)>
+RunPair FirstOf(PackedFormat format) {
+  RunPair found{nullptr, nullptr};
+  ((found = found.decode == nullptr ? kFamilies(format) : found), ...);
+  return found;
+}
 #endif
-  return {nullptr, nullptr};
+
+constexpr IsaColumn kColumns[] = {
+#if defined(__x86_64__)
+    {Isa::kAvx512Vnni,
+     FirstOf<isa_avx512vnni::FloatRuns, isa_avx512vnni::BlockRuns, isa_avx512vnni::TwoLevelRuns,
+             isa_avx512vnni::AffineRuns>,
+     "fma on 16 floats", "vpdpbusd on 64 bytes", true},
+    {Isa::kAvxVnni,
+     FirstOf<isa_avxvnni::BlockRuns, isa_avxvnni::TwoLevelRuns, isa_avxvnni::AffineRuns>, "",
+     "vpdpbusd on 32 bytes", true},
+    {Isa::kAvx2,
+     FirstOf<isa_avx2::FloatRuns, isa_avx2::BlockRuns, isa_avx2::TwoLevelRuns,
+             isa_avx2::AffineRuns>,
+     "fma on 8 floats", "vpmaddubsw, vpmaddwd", false},
+#endif
+    {Isa::kReference, nullptr, "scalar fma", "scalar integer multiply", false},
+};
+
+// What comes before the multiplication; "" when the codes are multiplied as they lie in memory.
+const char* Unpacking(PackedFormat format) {
+  const Rows32Format& f = FormatOf(format);
+  switch (f.codes) {
+    case Codes::kFloat:
+      if (format == PackedFormat::kF32) return "";
+      return format == PackedFormat::kF16 ? "vcvtph2ps in registers, then "
+                                          : "widened in registers, then ";
+    case Codes::kFloatTable:
+      return "nibbles looked up as floats in registers, then ";
+    case Codes::kE4M3:
+      return "widened to floats in registers, then ";
+    case Codes::kIntTable:
+      return "nibbles looked up as bytes in registers, then ";
+    case Codes::kInt:
+      break;
+  }
+  if (f.bits == 8) return "";
+  return f.high_bits() == 0 ? "codes unpacked in registers, then "
+                            : "codes joined of two planes in registers, then ";
+}
+
+GemmKernel Row(const PackedEntry& entry, const IsaColumn& column) {
+  const Rows32Format& f = FormatOf(entry.packed);
+  GemmKernel kernel;
+  kernel.isa = column.isa;
+  kernel.packed = entry.packed;
+  kernel.format = entry.name;
+  kernel.activations = f.is_int() ? ActivationType::kInt8 : ActivationType::kF32;
+  const std::string unpacking = Unpacking(entry.packed);
+  kernel.native = unpacking.empty() && (column.has_byte_dot || !f.is_int());
+  kernel.how =
+      column.isa == Isa::kReference && f.is_int()
+          ? column.multiply_bytes
+          : absl::StrCat(unpacking, f.is_int() ? column.multiply_bytes : column.multiply_floats);
+  kernel.name =
+      absl::StrCat("gemm_", absl::StrReplaceAll(absl::AsciiStrToLower(entry.name), {{"-", "_"}}),
+                   "_", Info(column.isa).name);
+  return kernel;
 }
 
 std::vector<GemmKernel> BuildTable() {
   std::vector<GemmKernel> table;
-  for (const TableLine& line : kTable) {
-    const PackedFormat packed = *ToPackedFormat(line.format);
-    GemmKernel kernel;
-    kernel.isa = line.isa;
-    kernel.format = line.format;
-    kernel.activations = line.format.is_float() ? ActivationType::kF32 : ActivationType::kInt8;
-    kernel.native = line.native;
-    kernel.how = line.how;
-    const std::string prefix = absl::StrCat("gemm_", absl::AsciiStrToLower(FormatName(line.format)),
-                                            "_", Info(line.isa).name);
-    const auto add = [&](const char* suffix, int64_t min_m, int64_t max_m, GemmRun run) {
-      if (run == nullptr) return;
-      kernel.name = absl::StrCat(prefix, suffix);
-      kernel.min_m = min_m;
-      kernel.max_m = max_m;
-      kernel.run = run;
+  for (const PackedEntry& entry : PackedEntries()) {
+    for (const IsaColumn& column : kColumns) {
+      GemmKernel kernel = Row(entry, column);
+      if (column.runs == nullptr) {
+        kernel.run = ReferenceRun(entry.packed);
+        table.push_back(kernel);
+        continue;
+      }
+      const RunPair runs = column.runs(entry.packed);
+      if (runs.decode == nullptr) continue;
+      const std::string prefix = kernel.name;
+      kernel.name = prefix + "_decode";
+      kernel.max_m = 1;
+      kernel.run = runs.decode;
       table.push_back(kernel);
-    };
-    if (line.isa == Isa::kReference) {
-      add("", 1, 0, ReferenceRun(packed));
-    } else {
-      const RunPair runs = VectorRuns(line.isa, packed);
-      add("_decode", 1, 1, runs.decode);
-      add("_batch", 2, 0, runs.batch);
+      kernel.name = prefix + "_batch";
+      kernel.min_m = 2;
+      kernel.max_m = 0;
+      kernel.run = runs.batch;
+      table.push_back(kernel);
     }
   }
   return table;
@@ -109,6 +120,16 @@ std::vector<GemmKernel> BuildTable() {
 const std::vector<GemmKernel>& GemmTable() {
   static const auto* const table = new std::vector<GemmKernel>(BuildTable());
   return *table;
+}
+
+const std::vector<Quantizer>& Quantizers() {
+  static const auto* const quantizers = new std::vector<Quantizer> {
+#if defined(__x86_64__)
+    {Isa::kAvx512Vnni, isa_avx512vnni::QuantizeRow}, {Isa::kAvx2, isa_avx2::QuantizeRow},
+#endif
+        {Isa::kReference, QuantizeRow},
+  };
+  return *quantizers;
 }
 
 }  // namespace quantd

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "kernels/base/isa.h"
-#include "kernels/base/quant_format.h"
 #include "kernels/gemm/gemm.h"
 #include "kernels/gemm/gemm_args.h"
+#include "kernels/gemm/rows32_format.h"
 
 namespace quantd {
 
@@ -17,8 +17,9 @@ namespace quantd {
 struct GemmKernel {
   std::string name;  ///< unique, "gemm_<format>_<isa>_<decode|batch>"
   Isa isa = Isa::kReference;
-  QuantFormat format;  ///< weights it multiplies
-  WeightLayout layout = WeightLayout::kRows16;
+  PackedFormat packed = PackedFormat::kF32;  ///< weights it multiplies, as they lie packed
+  std::string format;                        ///< the name of `packed`
+  WeightLayout layout = WeightLayout::kRows32;
   ActivationType activations = ActivationType::kF32;
   int64_t min_m = 1;
   int64_t max_m = 0;    ///< 0 = unbounded
@@ -32,6 +33,14 @@ struct GemmKernel {
 /// Every GEMM kernel of this build, best first within a format. The row of a format that the
 /// reference ISA has is always there and takes any m.
 const std::vector<GemmKernel>& GemmTable();
+
+/// Quantizes activations for the kernels that multiply integers.
+struct Quantizer {
+  Isa isa = Isa::kReference;
+  QuantizeRun run = nullptr;
+};
+/// Every quantizer of this build, best first; the last is the scalar reference.
+const std::vector<Quantizer>& Quantizers();
 
 /// From this m on every m has the same choice (all min_m and max_m lie below).
 inline constexpr int64_t kDistinctM = 64;

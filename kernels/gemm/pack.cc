@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "kernels/base/check.h"
 #include "kernels/gemm/gemm_kernels.h"
-#include "kernels/gemm/rows16.h"
+#include "kernels/gemm/rows32.h"
 
 namespace quantd {
 namespace {
@@ -22,18 +22,20 @@ absl::Status CheckShape(const WeightSource& source) {
     return absl::InvalidArgumentError(
         absl::StrCat("weight matrix [", n, ", ", k, "]: dimensions must be 1 .. ", kMaxDimension));
   }
-  if (k % source.format().group != 0) {
+  if (k % source.format().k_multiple() != 0) {
     return absl::InvalidArgumentError(absl::StrCat("weight matrix [", n, ", ", k, "]: K is no ",
                                                    "multiple of the scale group of ",
                                                    FormatName(source.format())));
   }
+  QUANTD_CHECK(source.k_order().empty() || static_cast<int64_t>(source.k_order().size()) == k,
+               "an order of K names every column");
   return absl::OkStatus();
 }
 
 // Packs row groups [begin, end).
 absl::Status PackGroups(const WeightSource& source, PackedFormat format, int64_t begin, int64_t end,
                         uint8_t* data) {
-  const int64_t group_bytes = Rows16GroupBytes(format, source.cols());
+  const int64_t group_bytes = Rows32GroupBytes(format, source.cols(), PackedSpan(source.format()));
   QuantTensor slab;
   for (int64_t g = begin; g < end; g += kSlabGroups) {
     const int64_t first = g * kGroupRows;
@@ -42,7 +44,7 @@ absl::Status PackGroups(const WeightSource& source, PackedFormat format, int64_t
     QUANTD_CHECK(slab.rows == last - first && slab.cols == source.cols(),
                  "a source decodes the rows it is asked for");
     for (int64_t row = 0; row < slab.rows; row += kGroupRows) {
-      PackRows16(format, slab, row, data + (first + row) / kGroupRows * group_bytes);
+      PackRows32(format, slab, row, data + (first + row) / kGroupRows * group_bytes);
     }
   }
   return absl::OkStatus();
@@ -62,7 +64,8 @@ absl::StatusOr<PackedWeight> PackWeight(const WeightSource& source, const GemmKe
   packed.format = source.format();
   packed.n = source.rows();
   packed.k = source.cols();
-  const int64_t bytes = Rows16Bytes(*format, packed.n, packed.k);
+  packed.k_order.assign(source.k_order().begin(), source.k_order().end());
+  const int64_t bytes = Rows32Bytes(*format, packed.n, packed.k, PackedSpan(packed.format));
   packed.data = AlignedBuffer(bytes);
   if (packed.data.data() == nullptr) {
     return absl::ResourceExhaustedError(
@@ -85,27 +88,13 @@ absl::StatusOr<PackedWeight> PackWeight(const WeightSource& source, const GemmKe
 void DecodeRow(const PackedWeight& weight, int64_t row, float* out) {
   QUANTD_CHECK(row >= 0 && row < weight.n, "a row of the matrix");
   const PackedFormat format = *ToPackedFormat(weight.format);
-  const Rows16Format& f = FormatOf(format);
+  const int span = PackedSpan(weight.format);
   const uint8_t* const group =
-      weight.data.as<uint8_t>() + row / kGroupRows * Rows16GroupBytes(format, weight.k);
-  const int lane = static_cast<int>(row % kGroupRows);
-  if (f.bits == 0) {
-    for (int64_t k = 0; k < weight.k; ++k) out[k] = FloatAt(format, group + k * f.bytes, lane);
-    return;
-  }
-  const int per_scale = kBlockWeights / f.scale_groups;
-  for (int64_t k = 0; k < weight.k; k += kBlockWeights) {
-    const uint8_t* const block = group + k / kBlockWeights * f.bytes;
-    uint8_t codes[kBlockWeights];
-    UnpackCodes(format, block, lane, codes);
-    const float min = MinAt(format, block, lane);
-    const int count = static_cast<int>(std::min<int64_t>(kBlockWeights, weight.k - k));
-    for (int i = 0; i < count; ++i) {
-      const float product =
-          ScaleAt(format, block, lane, i / per_scale) * static_cast<float>(codes[i] - f.zero);
-      out[k + i] = f.min_offset > 0 ? product + min : product;
-    }
-  }
+      weight.data.as<uint8_t>() + row / kGroupRows * Rows32GroupBytes(format, weight.k, span);
+  DecodePackedRow(format, span, weight.k, group, static_cast<int>(row % kGroupRows), out);
+  if (weight.k_order.empty()) return;
+  const std::vector<float> columns(out, out + weight.k);
+  for (int64_t c = 0; c < weight.k; ++c) out[weight.k_order[c]] = columns[c];
 }
 
 }  // namespace quantd

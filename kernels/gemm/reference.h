@@ -2,7 +2,7 @@
 #define QUANTD_KERNELS_GEMM_REFERENCE_H_
 
 #include "kernels/gemm/gemm_args.h"
-#include "kernels/gemm/rows16_format.h"
+#include "kernels/gemm/rows32_format.h"
 
 namespace quantd {
 

@@ -17,7 +17,7 @@ const GemmKernel* Select(absl::Span<const GemmKernel> table, const GemmProblem& 
     const GemmKernel& kernel = table[i];
     const bool quarantined = i < constraints.quarantined.size() && constraints.quarantined[i];
     const bool feasible = (constraints.isas & IsaBit(kernel.isa)) != 0 && !quarantined;
-    if (!feasible || kernel.format != problem.format || kernel.layout != problem.layout ||
+    if (!feasible || kernel.packed != problem.packed || kernel.layout != problem.layout ||
         !kernel.TakesM(problem.m)) {
       continue;
     }

@@ -12,8 +12,8 @@ namespace quantd {
 
 /// What is to be multiplied.
 struct GemmProblem {
-  QuantFormat format;
-  WeightLayout layout = WeightLayout::kRows16;
+  PackedFormat packed;
+  WeightLayout layout = WeightLayout::kRows32;
   int64_t m = 1;
 };
 

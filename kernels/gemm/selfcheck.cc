@@ -1,58 +1,43 @@
 #include "kernels/gemm/selfcheck.h"
 
 #include <cstring>
+#include <limits>
 #include <vector>
 
-#include "kernels/base/float16.h"
-#include "kernels/base/noise.h"
 #include "kernels/gemm/activations.h"
+#include "kernels/gemm/noise_tensor.h"
 #include "kernels/gemm/reference.h"
-#include "kernels/gemm/rows16.h"
+#include "kernels/gemm/rows32.h"
 
 namespace quantd {
 namespace {
 
-constexpr int64_t kRows = 2 * kGroupRows + 5;
+constexpr int64_t kRows = kGroupRows + 21;
 // Every width of a column tile, and more than one tile.
 constexpr int64_t kInputRows[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 19};
 constexpr int64_t kMaxInputRows = 19;
 
-QuantTensor NoiseTensor(const QuantFormat& format, int64_t k, Noise* noise) {
-  QuantTensor t;
-  t.format = format;
-  t.rows = kRows;
-  t.cols = k;
-  if (format.is_float()) {
-    for (int64_t i = 0; i < kRows * k; ++i) t.values.push_back(noise->Uniform());
-    return t;
-  }
-  for (int64_t i = 0; i < kRows * k; ++i) {
-    t.codes.push_back(static_cast<uint8_t>(noise->Bits() & ((1u << format.bits) - 1)));
-  }
-  for (int64_t i = 0; i < kRows * k / format.group; ++i) {
-    t.scales.push_back(HalfToFloat(FloatToHalf(noise->Uniform() * 0.01f)));
-    if (format.zero == ZeroType::kMin) {
-      t.mins.push_back(HalfToFloat(FloatToHalf(noise->Uniform())));
-    }
-  }
-  return t;
+// A K with a tail, as far as the format has one, and more than one superblock.
+int64_t CheckedK(const QuantFormat& format) {
+  if (format.is_float()) return 77;
+  if (format.two_level()) return 2 * kSuperWeights;
+  return kSuperWeights + (format.group == 0 ? 76 : format.group);
 }
 
 }  // namespace
 
 bool AgreesWithReference(const GemmKernel& kernel, bool spoil) {
-  const PackedFormat format = *ToPackedFormat(kernel.format);
-  const bool is_float = kernel.format.is_float();
-  const int64_t k = is_float ? 77 : 2 * kBlockWeights + kernel.format.group;
+  const QuantFormat& format = EntryOf(kernel.packed).example;
+  const int64_t k = CheckedK(format), blocks = QuantizedBlocks(k);
+  const int span = PackedSpan(format);
   Noise noise;
-  const QuantTensor rows = NoiseTensor(kernel.format, k, &noise);
-  AlignedBuffer packed(Rows16Bytes(format, kRows, k));
-  const int64_t group_bytes = Rows16GroupBytes(format, k);
+  const QuantTensor rows = NoiseTensor(format, kRows, k, &noise);
+  AlignedBuffer packed(Rows32Bytes(kernel.packed, kRows, k, span));
+  const int64_t group_bytes = Rows32GroupBytes(kernel.packed, k, span);
   for (int64_t r = 0; r < kRows; r += kGroupRows) {
-    PackRows16(format, rows, r, packed.as<uint8_t>() + r / kGroupRows * group_bytes);
+    PackRows32(kernel.packed, rows, r, packed.as<uint8_t>() + r / kGroupRows * group_bytes);
   }
   const std::vector<float> x = noise.Uniform(kMaxInputRows * k, 4.0f);
-  const int64_t blocks = (k + kBlockWeights - 1) / kBlockWeights;
   std::vector<QuantizedBlock> q(kMaxInputRows * blocks);
   for (int64_t i = 0; i < kMaxInputRows; ++i) QuantizeRow(&x[i * k], k, &q[i * blocks]);
 
@@ -63,6 +48,7 @@ bool AgreesWithReference(const GemmKernel& kernel, bool spoil) {
                   (kRows + kGroupRows - 1) / kGroupRows,
                   kRows,
                   k,
+                  span,
                   m,
                   x.data(),
                   k,
@@ -70,11 +56,31 @@ bool AgreesWithReference(const GemmKernel& kernel, bool spoil) {
                   blocks,
                   expected.data(),
                   kRows};
-    ReferenceRun(format)(args);
+    ReferenceRun(kernel.packed)(args);
     args.y = actual.data();
     kernel.run(args);
     if (spoil) actual[0] += 1.0f;
     if (std::memcmp(expected.data(), actual.data(), m * kRows * sizeof(float)) != 0) return false;
+  }
+  return true;
+}
+
+bool AgreesWithReference(const Quantizer& quantizer) {
+  constexpr int64_t kK = 2 * kQuantizedWeights + 77;
+  Noise noise;
+  std::vector<float> x = noise.Uniform(kK, 1.0f);
+  for (int i = 0; i < 32; ++i) {
+    x[i] *= 1e3f;  // others are far smaller
+    x[64 + i] = 0;
+    x[96 + i] *= 1e-30f;
+  }
+  for (const float last : {1.0f, 3e38f, std::numeric_limits<float>::quiet_NaN(),
+                           std::numeric_limits<float>::infinity()}) {
+    x[kK - 1] = last;
+    QuantizedBlock expected[QuantizedBlocks(kK)], actual[QuantizedBlocks(kK)];
+    QuantizeRow(x.data(), kK, expected);
+    quantizer.run(x.data(), kK, actual);
+    if (std::memcmp(expected, actual, sizeof(expected)) != 0) return false;
   }
   return true;
 }

@@ -10,6 +10,9 @@ namespace quantd {
 /// one output first (tests of quarantine).
 bool AgreesWithReference(const GemmKernel& kernel, bool spoil);
 
+/// Compares with the scalar quantizer, bit for bit, on rows with tails, zeros, extremes and NaN.
+bool AgreesWithReference(const Quantizer& quantizer);
+
 }  // namespace quantd
 
 #endif  // QUANTD_KERNELS_GEMM_SELFCHECK_H_

@@ -31,7 +31,7 @@ absl::StatusOr<std::vector<WeightReport>> ReportMatrices(const GgufFile& file,
           absl::StrCat(file.path(), ": tensor ", spec.name, ": no kernel takes ", scheme->name));
     }
     const auto kernel = [&](int64_t m) {
-      return Describe(*kernels.SelectGemm(scheme->format, WeightLayout::kRows16, m));
+      return Describe(*kernels.SelectGemm(scheme->format, WeightLayout::kRows32, m));
     };
     const GemmKernelInfo decode = kernel(1);
     WeightReport report;

@@ -38,7 +38,7 @@ bool Chosen(const KernelSet& kernels, const KernelStatus& status, int64_t m) {
   if (status.op != "gemm") return status.selected;
   const NamedFormat* format = FindFormat(status.format);
   if (format == nullptr || !status.selected) return false;
-  const GemmKernel* kernel = kernels.SelectGemm(format->format, WeightLayout::kRows16, m);
+  const GemmKernel* kernel = kernels.SelectGemm(format->format, WeightLayout::kRows32, m);
   return Describe(*kernel).name == status.kernel;
 }
 

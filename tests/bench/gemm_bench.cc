@@ -7,7 +7,6 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
-#include <random>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -15,8 +14,9 @@
 #include "absl/strings/strip.h"
 #include "kernels/gemm/activations.h"
 #include "kernels/gemm/kernel_table.h"
+#include "kernels/gemm/noise_tensor.h"
 #include "kernels/gemm/reference.h"
-#include "kernels/gemm/rows16.h"
+#include "kernels/gemm/rows32.h"
 #include "kernels/kernel_set.h"
 #include "tests/bench/machine_limits.h"
 
@@ -27,72 +27,51 @@ struct Shape {
   int64_t n, k;
 };
 constexpr Shape kShapes[] = {{2048, 8192}, {8192, 2048}, {2048, 2048}, {32000, 2048}};
-constexpr int64_t kInputRows[] = {1, 8, 32, 512};
+constexpr int64_t kInputRows[] = {1, 4, 8, 16, 32, 512};
 // The scalar reference takes seconds for what it is not meant for.
 constexpr int64_t kMaxReferenceM = 8;
 // Weights are read from copies in turn, together larger than any cache: in a model a matrix is not
 // read again before all others were.
 constexpr int64_t kRotationBytes = int64_t{160} << 20;
 
-// One row group of random weights of a format.
-std::vector<uint8_t> RandomGroup(const QuantFormat& format, int64_t k) {
-  std::mt19937 random(1);
-  QuantTensor t;
-  t.format = format;
-  t.rows = kGroupRows;
-  t.cols = k;
-  const auto uniform = [&] { return static_cast<float>(random()) * 0x1p-31f - 1.0f; };
-  for (int64_t i = 0; i < t.rows * k; ++i) {
-    if (format.is_float()) {
-      t.values.push_back(uniform());
-    } else {
-      t.codes.push_back(static_cast<uint8_t>(random() & ((1u << format.bits) - 1)));
-    }
-  }
-  for (int64_t i = 0; i < t.rows * k / format.group; ++i) {
-    t.scales.push_back(uniform() * 0.01f);
-    t.mins.push_back(uniform() * 0.1f);
-  }
-  const PackedFormat packed = *ToPackedFormat(format);
-  std::vector<uint8_t> group(Rows16GroupBytes(packed, k));
-  PackRows16(packed, t, 0, group.data());
-  return group;
-}
-
 // The operands of one benchmark. Weights repeat one random group: speed does not depend on values.
 struct Operands {
   Operands(const GemmKernel& kernel, Shape shape, int64_t m)
-      : n(shape.n), k(shape.k), m(m), x(m * k), q(m * k / kBlockWeights), y(m * n) {
-    const std::vector<uint8_t> group = RandomGroup(kernel.format, k);
-    group_bytes = static_cast<int64_t>(group.size());
+      : n(shape.n), k(shape.k), m(m), q(m * QuantizedBlocks(k)), y(m * n) {
+    const QuantFormat& format = EntryOf(kernel.packed).example;
+    span = PackedSpan(format);
+    group_bytes = Rows32GroupBytes(kernel.packed, k, span);
+    std::vector<uint8_t> group(group_bytes);
+    Noise noise;
+    PackRows32(kernel.packed, NoiseTensor(format, kGroupRows, k, &noise), 0, group.data());
     bytes = group_bytes * (n / kGroupRows);
     copies = std::max<int64_t>(1, kRotationBytes / bytes);
     weights = AlignedBuffer(bytes * copies);
     for (int64_t at = 0; at < bytes * copies; at += group_bytes) {
       std::memcpy(weights.as<uint8_t>() + at, group.data(), group_bytes);
     }
-    std::mt19937 random(2);
-    for (float& value : x) value = static_cast<float>(random()) * 0x1p-31f - 1.0f;
+    x = noise.Uniform(m * k, 1.0f);
     QuantizeRow(x.data(), m * k, q.data());
   }
 
   // Row groups [begin, end) of copy `copy`.
   GemmArgs Args(int64_t copy, int64_t begin, int64_t end) {
-    const int64_t blocks = k / kBlockWeights;
     return {weights.as<uint8_t>() + copy * bytes + begin * group_bytes,
             end - begin,
             (end - begin) * kGroupRows,
             k,
+            span,
             m,
             x.data(),
             k,
             q.data(),
-            blocks,
+            QuantizedBlocks(k),
             y.data() + begin * kGroupRows,
             n};
   }
 
   int64_t n, k, m, group_bytes, bytes, copies;
+  int span;
   AlignedBuffer weights;
   std::vector<float> x;
   std::vector<QuantizedBlock> q;
@@ -104,7 +83,7 @@ bool AgreesOnOneGroup(const GemmKernel& kernel, Operands& operands) {
   GemmArgs args = operands.Args(0, 0, 1);
   args.y_stride = kGroupRows;
   args.y = expected.data();
-  ReferenceRun (*ToPackedFormat(kernel.format))(args);
+  ReferenceRun(kernel.packed)(args);
   args.y = actual.data();
   kernel.run(args);
   return std::memcmp(expected.data(), actual.data(), expected.size() * sizeof(float)) == 0;

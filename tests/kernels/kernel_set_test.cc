@@ -19,7 +19,7 @@ Hardware Machine(std::initializer_list<Isa> isas) {
 }
 
 std::string Chosen(const KernelSet& kernels, const QuantFormat& format, int64_t m) {
-  return Describe(*kernels.SelectGemm(format, WeightLayout::kRows16, m)).name;
+  return Describe(*kernels.SelectGemm(format, WeightLayout::kRows32, m)).name;
 }
 
 TEST(KernelSet, BareMachineRunsEverythingOnTheReference) {

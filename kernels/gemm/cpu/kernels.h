@@ -2,10 +2,11 @@
 #define QUANTD_KERNELS_GEMM_CPU_KERNELS_H_
 
 #include "kernels/gemm/gemm_args.h"
-#include "kernels/gemm/rows16_format.h"
+#include "kernels/gemm/rows32_format.h"
 
-// What the files of this folder export, one per instruction set: their two functions for every
-// format, indexed by PackedFormat; null where a weaker instruction set's are as good.
+// What the files of this folder export: for each instruction set a function for each family of
+// formats, which gives a format's two kernels, null when it is of another family; and how
+// activations are quantized. A family is a file, so that they compile in parallel.
 
 namespace quantd {
 
@@ -16,14 +17,24 @@ struct RunPair {
 
 #if defined(__x86_64__)
 namespace isa_avx2 {
-extern const RunPair kRuns[kPackedFormats];
-}
+RunPair FloatRuns(PackedFormat format);
+RunPair BlockRuns(PackedFormat format);
+RunPair TwoLevelRuns(PackedFormat format);
+RunPair AffineRuns(PackedFormat format);
+void QuantizeRow(const float* x, int64_t k, QuantizedBlock* blocks);
+}  // namespace isa_avx2
 namespace isa_avxvnni {
-extern const RunPair kRuns[kPackedFormats];
-}
+RunPair BlockRuns(PackedFormat format);
+RunPair TwoLevelRuns(PackedFormat format);
+RunPair AffineRuns(PackedFormat format);
+}  // namespace isa_avxvnni
 namespace isa_avx512vnni {
-extern const RunPair kRuns[kPackedFormats];
-}
+RunPair FloatRuns(PackedFormat format);
+RunPair BlockRuns(PackedFormat format);
+RunPair TwoLevelRuns(PackedFormat format);
+RunPair AffineRuns(PackedFormat format);
+void QuantizeRow(const float* x, int64_t k, QuantizedBlock* blocks);
+}  // namespace isa_avx512vnni
 #endif
 
 }  // namespace quantd

@@ -10,8 +10,12 @@
 namespace quantd {
 namespace {
 
+double ScaleOf(const QuantizedBlock& block, int sub) {
+  return std::ldexp(block.scale, block.shifts[sub]);
+}
+
 TEST(QuantizeRow, RoundsToNearestEvenOfAbsmaxOver127) {
-  std::vector<float> x(32, 0.0f);
+  std::vector<float> x(256, 0.0f);
   x[0] = 127.0f;  // scale 1
   x[1] = 0.5f;
   x[2] = 1.5f;
@@ -19,56 +23,80 @@ TEST(QuantizeRow, RoundsToNearestEvenOfAbsmaxOver127) {
   x[4] = -126.6f;
   x[20] = 63.49f;
   QuantizedBlock block;
-  QuantizeRow(x.data(), 32, &block);
-  EXPECT_EQ(block.scale, 1.0f);
+  QuantizeRow(x.data(), 256, &block);
+  EXPECT_EQ(ScaleOf(block, 0), 1.0);
   EXPECT_EQ(block.codes[0], 127);
   EXPECT_EQ(block.codes[1], 0);
   EXPECT_EQ(block.codes[2], 2);
   EXPECT_EQ(block.codes[3], -2);
   EXPECT_EQ(block.codes[4], -127);
   EXPECT_EQ(block.codes[20], 63);
-  EXPECT_EQ(block.sums[0], 127 + 2 - 2 - 127);
-  EXPECT_EQ(block.sums[1], 63);
+  EXPECT_EQ(block.half_starts[0], -(127 + 2 - 2 - 127));
+  EXPECT_EQ(block.half_starts[1], -63);
+  EXPECT_EQ(block.starts[0], -63);
+}
+
+TEST(QuantizeRow, SubBlocksHavePowersOfTwoOfTheirOwn) {
+  std::vector<float> x(256, 0.0f);
+  x[0] = 100.0f;
+  x[32] = -51.0f;     // more than half of the largest
+  x[64] = 50.0f;      // half
+  x[96] = 12.5f;      // an eighth
+  x[128] = 12.4999f;  // fits twice as large once more: below 1/8
+  x[160] = 1e-9f;     // far below: as fine as it gets
+  QuantizedBlock block;
+  QuantizeRow(x.data(), 256, &block);
+  const int shifts[] = {7, 7, 6, 4, 4, 0, 0, 0};
+  for (int b = 0; b < 8; ++b) EXPECT_EQ(block.shifts[b], shifts[b]) << b;
+  EXPECT_EQ(block.codes[64], 127);
+  EXPECT_EQ(block.codes[96], 127);
 }
 
 TEST(QuantizeRow, ErrorIsHalfAStepAndSumsAgree) {
-  const int64_t k = 32 * 50;
+  const int64_t k = 256 * 50;
   const std::vector<float> x = RandomFloats(k, 4);
-  std::vector<QuantizedBlock> blocks(k / 32);
+  std::vector<QuantizedBlock> blocks(k / 256);
   QuantizeRow(x.data(), k, blocks.data());
-  for (int64_t b = 0; b < k / 32; ++b) {
+  for (int64_t sub = 0; sub < k / 32; ++sub) {
+    const QuantizedBlock& block = blocks[sub / 8];
+    const int b = static_cast<int>(sub % 8);
     int sums[2] = {};
     float max = 0;
     for (int i = 0; i < 32; ++i) {
-      const float value = x[b * 32 + i];
+      const float value = x[sub * 32 + i];
       max = std::max(max, std::abs(value));
-      EXPECT_NEAR(blocks[b].codes[i] * blocks[b].scale, value, 0.5001f * blocks[b].scale);
-      sums[i / 16] += blocks[b].codes[i];
+      const double scale = ScaleOf(block, b);
+      EXPECT_NEAR(block.codes[32 * b + i] * scale, value, 0.5001 * scale);
+      sums[i / 16] += block.codes[32 * b + i];
     }
-    EXPECT_FLOAT_EQ(blocks[b].scale, max / 127);
-    EXPECT_EQ(blocks[b].sums[0], sums[0]);
-    EXPECT_EQ(blocks[b].sums[1], sums[1]);
+    EXPECT_LT(ScaleOf(block, b), 2.0001 * max / 127);  // less than a bit is given away
+    for (int half = 0; half < 2; ++half) {
+      EXPECT_EQ(block.half_starts[2 * b + half], -sums[half]);
+      EXPECT_EQ(block.half_sums[2 * b + half], std::ldexp(sums[half], block.shifts[b]));
+    }
+    EXPECT_EQ(block.starts[b], -(sums[0] + sums[1]));
+    EXPECT_EQ(block.sums[b], std::ldexp(sums[0] + sums[1], block.shifts[b]));
   }
 }
 
 TEST(QuantizeRow, ExtremesStayInRange) {
   for (const float max : {3.4028235e38f, 1.0f, 1e-29f}) {
-    std::vector<float> x(32, max);
+    std::vector<float> x(256, max);
     for (int i = 0; i < 16; ++i) x[i] = -max;
     QuantizedBlock block;
-    QuantizeRow(x.data(), 32, &block);
-    for (int i = 0; i < 32; ++i) EXPECT_EQ(block.codes[i], i < 16 ? -127 : 127);
-    EXPECT_EQ(block.sums[0], -127 * 16);
-    EXPECT_EQ(block.sums[1], 127 * 16);
-    EXPECT_FLOAT_EQ(block.scale, max / 127);
+    QuantizeRow(x.data(), 256, &block);
+    for (int i = 0; i < 256; ++i) EXPECT_EQ(block.codes[i], i < 16 ? -127 : 127);
+    EXPECT_EQ(block.half_starts[0], 127 * 16);
+    EXPECT_EQ(block.half_starts[1], -127 * 16);
+    EXPECT_FLOAT_EQ(static_cast<float>(ScaleOf(block, 0)), max / 127);
   }
 }
 
 TEST(QuantizeRow, NothingAndNearlyNothingBecomeZero) {
   for (const float value : {0.0f, -0.0f, 1e-38f, std::numeric_limits<float>::denorm_min()}) {
-    const std::vector<float> x(32, value);
+    const std::vector<float> x(256, value);
     QuantizedBlock block;
-    QuantizeRow(x.data(), 32, &block);
+    QuantizeRow(x.data(), 256, &block);
     EXPECT_EQ(block.scale, 0.0f);
     for (const int8_t code : block.codes) EXPECT_EQ(code, 0);
   }
@@ -77,23 +105,35 @@ TEST(QuantizeRow, NothingAndNearlyNothingBecomeZero) {
 TEST(QuantizeRow, NonFiniteGivesNanScale) {
   for (const float bad :
        {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()}) {
-    std::vector<float> x(64, 1.0f);
-    x[33] = bad;
+    std::vector<float> x(512, 1.0f);
+    x[333] = bad;
     QuantizedBlock blocks[2];
-    QuantizeRow(x.data(), 64, blocks);
-    EXPECT_FLOAT_EQ(blocks[0].scale, 1.0f / 127);
+    QuantizeRow(x.data(), 512, blocks);
+    EXPECT_FLOAT_EQ(static_cast<float>(ScaleOf(blocks[0], 0)), 1.0f / 127);
     EXPECT_TRUE(std::isnan(blocks[1].scale));
     for (const int8_t code : blocks[1].codes) EXPECT_EQ(code, 0);
   }
 }
 
 TEST(QuantizeRow, LastBlockIsPaddedWithZeros) {
-  const std::vector<float> x(48, 2.0f);
+  const std::vector<float> x(272, 2.0f);
   QuantizedBlock blocks[2];
-  QuantizeRow(x.data(), 48, blocks);
-  EXPECT_EQ(blocks[1].sums[0], 127 * 16);
-  EXPECT_EQ(blocks[1].sums[1], 0);
-  for (int i = 16; i < 32; ++i) EXPECT_EQ(blocks[1].codes[i], 0);
+  QuantizeRow(x.data(), 272, blocks);
+  EXPECT_EQ(blocks[1].half_starts[0], -127 * 16);
+  EXPECT_EQ(blocks[1].half_starts[1], 0);
+  for (int i = 16; i < 256; ++i) EXPECT_EQ(blocks[1].codes[i], 0);
+}
+
+TEST(Activations, ReorderedGathersFeatures) {
+  const std::vector<float> x = RandomFloats(2 * 8, 1);
+  ThreadPool pool(1);
+  Activations a;
+  a.Set(x.data(), 2, 8, 8);
+  const std::vector<int32_t> order = {7, 0, 1, 6, 5, 2, 3, 4};
+  Activations& reordered = ActivationAccess::Reordered(a, order, pool);
+  for (int row = 0; row < 2; ++row) {
+    for (int c = 0; c < 8; ++c) EXPECT_EQ(reordered.row(row)[c], x[row * 8 + order[c]]);
+  }
 }
 
 TEST(Activations, QuantizedOncePerSetAndTheSameForAnyThreadCount) {
@@ -103,15 +143,15 @@ TEST(Activations, QuantizedOncePerSetAndTheSameForAnyThreadCount) {
   Activations a, b;
   a.Set(x.data(), m, k, k);
   b.Set(x.data(), m, k, k);
-  const QuantizedBlock* const first = ActivationAccess::Quantized(a, one);
-  EXPECT_EQ(first, ActivationAccess::Quantized(a, one));
-  const QuantizedBlock* const second = ActivationAccess::Quantized(b, three);
-  EXPECT_EQ(0, memcmp(first, second, m * k / 32 * sizeof(QuantizedBlock)));
+  const QuantizedBlock* const first = ActivationAccess::Quantized(a, QuantizeRow, one);
+  EXPECT_EQ(first, ActivationAccess::Quantized(a, QuantizeRow, one));
+  const QuantizedBlock* const second = ActivationAccess::Quantized(b, QuantizeRow, three);
+  EXPECT_EQ(0, memcmp(first, second, m * k / 256 * sizeof(QuantizedBlock)));
   const std::vector<float> other = RandomFloats(k, 2);
   a.Set(other.data(), 1, k, k);
-  std::vector<QuantizedBlock> expected(k / 32);
+  std::vector<QuantizedBlock> expected(k / 256);
   QuantizeRow(other.data(), k, expected.data());
-  EXPECT_EQ(0, memcmp(ActivationAccess::Quantized(a, one), expected.data(),
+  EXPECT_EQ(0, memcmp(ActivationAccess::Quantized(a, QuantizeRow, one), expected.data(),
                       expected.size() * sizeof(QuantizedBlock)));
 }
 

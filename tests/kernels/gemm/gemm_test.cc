@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "kernels/gemm/rows32.h"
 #include "kernels/kernel_set.h"
 #include "tests/kernels/gemm/gemm_test_util.h"
 
@@ -97,7 +98,9 @@ TEST(RunGemm, QuantizedProductIsCloseToTheFloatOne) {
       error += (y[i] - sum) * (y[i] - sum);
       total += sum * sum;
     }
-    EXPECT_LT(std::sqrt(error / total), named.format.is_float() ? 1e-6 : 1e-2) << named.name;
+    // Activations of 8 bits, of a sub-block's power of two: up to a bit less.
+    const bool is_int = FormatOf(*ToPackedFormat(named.format)).is_int();
+    EXPECT_LT(std::sqrt(error / total), is_int ? 1.2e-2 : 1e-6) << named.name;
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -12,7 +13,7 @@
 #include "kernels/base/hardware.h"
 #include "kernels/gemm/activations.h"
 #include "kernels/gemm/reference.h"
-#include "kernels/gemm/rows16.h"
+#include "kernels/gemm/rows32.h"
 #include "tests/kernels/gemm/gemm_test_util.h"
 
 namespace quantd {
@@ -33,13 +34,14 @@ struct Problem {
   int64_t m = 0;
 
   int64_t k() const { return weight.cols; }
-  int64_t q_stride() const { return (k() + kBlockWeights - 1) / kBlockWeights; }
+  int64_t q_stride() const { return QuantizedBlocks(k()); }
 
   GemmArgs Args(int64_t use_m, int64_t use_n, float* y, int64_t y_stride) const {
     return {packed.as<uint8_t>(),
             (use_n + kGroupRows - 1) / kGroupRows,
             use_n,
             k(),
+            PackedSpan(weight.format),
             use_m,
             x.data(),
             k(),
@@ -52,10 +54,11 @@ struct Problem {
 
 AlignedBuffer Pack(const QuantTensor& weight) {
   const PackedFormat format = *ToPackedFormat(weight.format);
-  AlignedBuffer packed(Rows16Bytes(format, weight.rows, weight.cols));
+  const int span = PackedSpan(weight.format);
+  AlignedBuffer packed(Rows32Bytes(format, weight.rows, weight.cols, span));
+  const int64_t group_bytes = Rows32GroupBytes(format, weight.cols, span);
   for (int64_t row = 0; row < weight.rows; row += kGroupRows) {
-    PackRows16(format, weight, row,
-               packed.as<uint8_t>() + row / kGroupRows * Rows16GroupBytes(format, weight.cols));
+    PackRows32(format, weight, row, packed.as<uint8_t>() + row / kGroupRows * group_bytes);
   }
   return packed;
 }
@@ -72,10 +75,11 @@ Problem MakeProblem(QuantTensor weight, std::vector<float> x) {
     for (int64_t n = 0; n < p.weight.rows; ++n) {
       double sum = 0, magnitude = 0;
       for (int64_t k = 0; k < p.k(); ++k) {
-        const QuantizedBlock& block = p.q[i * p.q_stride() + k / kBlockWeights];
-        const double a = p.weight.format.is_float()
-                             ? double{p.x[i * p.k() + k]}
-                             : double{block.scale} * block.codes[k % kBlockWeights];
+        const QuantizedBlock& block = p.q[i * p.q_stride() + k / kQuantizedWeights];
+        const int at = static_cast<int>(k % kQuantizedWeights);
+        const double a = FormatOf(*ToPackedFormat(p.weight.format)).is_int()
+                             ? std::ldexp(block.scale, block.shifts[at / 32]) * block.codes[at]
+                             : double{p.x[i * p.k() + k]};
         const double w = p.weight.At(n, k);
         sum += w * a;
         magnitude += std::abs(w * a);
@@ -99,12 +103,14 @@ class GemmKernelTest : public ::testing::TestWithParam<size_t> {
     }
   }
   const GemmKernel& kernel() const { return GemmTable()[GetParam()]; }
+  const QuantFormat& format() const { return EntryOf(kernel().packed).example; }
 
   // K that are no multiples of anything, as far as the format has them.
   std::vector<int64_t> TestedK() const {
-    if (kernel().format.is_float()) return {1, 5, 172};
-    const int64_t group = kernel().format.group;
-    return {group, 3 * group, 256 + group};
+    if (format().is_float()) return {1, 5, 172};
+    if (format().group == 0) return {1, 44, 172, 300};
+    const int64_t multiple = format().k_multiple();
+    return {multiple, 3 * multiple, 512 + multiple};
   }
 
   // Runs use_m x use_n of the problem and checks outputs, bits and that nothing else is written.
@@ -113,7 +119,7 @@ class GemmKernelTest : public ::testing::TestWithParam<size_t> {
     const int64_t stride = use_n + 3;
     std::vector<float> y(use_m * stride, kCanary), reference = y;
     kernel().run(p.Args(use_m, use_n, y.data(), stride));
-    ReferenceRun (*ToPackedFormat(kernel().format))(p.Args(use_m, use_n, reference.data(), stride));
+    ReferenceRun(kernel().packed)(p.Args(use_m, use_n, reference.data(), stride));
     ASSERT_EQ(0, std::memcmp(y.data(), reference.data(), y.size() * sizeof(float)));
     for (int64_t i = 0; i < use_m; ++i) {
       for (int64_t n = 0; n < use_n; ++n) {
@@ -128,26 +134,29 @@ class GemmKernelTest : public ::testing::TestWithParam<size_t> {
 
 TEST_P(GemmKernelTest, MatchesNaiveProductAtTails) {
   for (const int64_t k : TestedK()) {
-    const Problem p = RandomProblem(kernel().format, k);
+    const Problem p = RandomProblem(format(), k);
     for (const int64_t m : {1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 17, 33}) {
       if (!kernel().TakesM(m)) continue;
-      for (const int64_t n : {1, 15, 16, 17, 48}) Check(p, m, n);
+      for (const int64_t n : {1, 15, 16, 17, 32, 33, 48}) Check(p, m, n);
     }
   }
 }
 
 TEST_P(GemmKernelTest, ExtremeCodesAndActivationsDoNotSaturate) {
-  const int top = kernel().format.is_float() ? 1 : (1 << kernel().format.bits) - 1;
+  const int top = format().is_float()                  ? 1
+                  : format().code == CodeType::kF8E4M3 ? 0x7e
+                                                       : (1 << format().bits) - 1;
   for (const int code : {0, top}) {
     for (const float x : {1.0f, -1.0f, 3e4f}) {
-      const int64_t k = 96;
-      QuantTensor w = RandomTensor(kernel().format, 17, k, 3);
+      const int64_t k = 3 * format().k_multiple();
+      QuantTensor w = RandomTensor(format(), 17, k, 3);
       for (uint8_t& c : w.codes) c = static_cast<uint8_t>(code);
-      for (float& value : w.values) value = code == 0 ? -65504.0f : 65504.0f;
-      if (kernel().format.code == CodeType::kBF16) {
-        for (float& value : w.values) value = RoundTo(CodeType::kBF16, value);
-      }
+      // The largest value that F16 and BF16 both hold.
+      for (float& value : w.values) value = code == 0 ? -65280.0f : 65280.0f;
       for (float& scale : w.scales) scale = 0.5f;
+      for (int8_t& sub : w.sub_scales) sub = code == 0 ? -128 : 127;
+      for (uint8_t& sub : w.sub_mins) sub = 255;
+      for (uint8_t& zero : w.zeros) zero = static_cast<uint8_t>(top - code);
       const Problem p = MakeProblem(w, std::vector<float>(9 * k, x));
       for (const int64_t m : {1, 9}) {
         if (kernel().TakesM(m)) Check(p, m, 17);
@@ -157,13 +166,14 @@ TEST_P(GemmKernelTest, ExtremeCodesAndActivationsDoNotSaturate) {
 }
 
 TEST_P(GemmKernelTest, HugeTinyAndZeroScales) {
-  const float scales[] = {0.0f, 65504.0f, 0x1p-24f, 0x1p-14f};  // f16: largest, subnormal, normal
-  const int64_t k = kernel().format.is_float() ? 75 : 96;
-  QuantTensor w = RandomTensor(kernel().format, 17, k, 5);
+  // F16: largest, subnormal, normal. E8M0 has powers of two only, and no zero.
+  const bool power = format().scale == ScaleType::kE8M0;
+  const float scales[] = {power ? 0x1p-128f : 0.0f, power ? 0x1p16f : 65504.0f, 0x1p-24f, 0x1p-14f};
+  const int64_t k = format().is_float() ? 75 : 3 * format().k_multiple();
+  QuantTensor w = RandomTensor(format(), 17, k, 5);
   for (size_t i = 0; i < w.scales.size(); ++i) w.scales[i] = scales[i % 4];
-  for (size_t i = 0; i < w.values.size(); i += 3) w.values[i] = scales[i / 3 % 4];
-  if (kernel().format.code == CodeType::kBF16) {
-    for (float& value : w.values) value = RoundTo(CodeType::kBF16, value);
+  for (size_t i = 0; i < w.values.size(); i += 3) {
+    w.values[i] = std::min(scales[i / 3 % 4], 65280.0f);
   }
   std::vector<float> x = RandomFloats(9 * k, 6);
   for (int64_t i = 0; i < k; ++i) {
@@ -178,12 +188,12 @@ TEST_P(GemmKernelTest, HugeTinyAndZeroScales) {
 }
 
 TEST_P(GemmKernelTest, NanAndInfinityReachTheOutputOfTheirRowOnly) {
-  const int64_t k = 96;
+  const int64_t k = 2 * std::max<int64_t>(48, format().k_multiple());
   for (const float bad :
        {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
     std::vector<float> x = RandomFloats(3 * k, 6);
     x[k + 40] = bad;
-    const Problem p = MakeProblem(RandomTensor(kernel().format, 16, k, 5), x);
+    const Problem p = MakeProblem(RandomTensor(format(), 16, k, 5), x);
     std::vector<float> y(3 * 16);
     for (int64_t row = 0; row < 3; ++row) {
       GemmArgs args = p.Args(kernel().max_m == 1 ? 1 : 3, 16, y.data(), 16);
@@ -205,9 +215,9 @@ TEST_P(GemmKernelTest, NanAndInfinityReachTheOutputOfTheirRowOnly) {
 // A row's bits do not depend on how many rows there are or where it stands.
 TEST_P(GemmKernelTest, OutputDoesNotDependOnBatch) {
   const int64_t k = TestedK().back();
-  const Problem p = RandomProblem(kernel().format, k);
+  const Problem p = RandomProblem(format(), k);
   std::vector<float> alone(kMaxM * kMaxN);
-  const GemmRun reference = ReferenceRun(*ToPackedFormat(kernel().format));
+  const GemmRun reference = ReferenceRun(kernel().packed);
   for (int64_t i = 0; i < kMaxM; ++i) {
     GemmArgs args = p.Args(1, kMaxN, &alone[i * kMaxN], kMaxN);
     args.x += i * k;
@@ -231,12 +241,13 @@ TEST_P(GemmKernelTest, OutputDoesNotDependOnBatch) {
 // More row groups than fit the slab, so that the slab loop turns.
 TEST_P(GemmKernelTest, LargerThanASlab) {
   const int64_t k = 2048;
-  const PackedFormat format = *ToPackedFormat(kernel().format);
-  const int64_t n = 2 * (kSlabBytes / Rows16GroupBytes(format, k)) * kGroupRows + 21;
-  const QuantTensor w = RandomTensor(kernel().format, n, k, 1);
+  const PackedFormat packed_format = kernel().packed;
+  const int span = PackedSpan(format());
+  const int64_t n = 2 * (192 * 1024 / Rows32GroupBytes(packed_format, k, span)) * kGroupRows + 21;
+  const QuantTensor w = RandomTensor(format(), n, k, 1);
   const AlignedBuffer packed = Pack(w);
   const std::vector<float> x = RandomFloats(11 * k, 2);
-  std::vector<QuantizedBlock> q(11 * k / kBlockWeights);
+  std::vector<QuantizedBlock> q(11 * QuantizedBlocks(k));
   QuantizeRow(x.data(), 11 * k, q.data());
   const int64_t m = kernel().max_m == 1 ? 1 : 11;
   std::vector<float> y(m * n), reference(m * n);
@@ -244,16 +255,17 @@ TEST_P(GemmKernelTest, LargerThanASlab) {
                 (n + kGroupRows - 1) / kGroupRows,
                 n,
                 k,
+                span,
                 m,
                 x.data(),
                 k,
                 q.data(),
-                k / kBlockWeights,
+                QuantizedBlocks(k),
                 y.data(),
                 n};
   kernel().run(args);
   args.y = reference.data();
-  ReferenceRun(format)(args);
+  ReferenceRun(packed_format)(args);
   EXPECT_EQ(0, std::memcmp(y.data(), reference.data(), y.size() * sizeof(float)));
 }
 
@@ -274,15 +286,15 @@ TEST(GemmTable, NamesAreUniqueAndEveryFormatHasAReferenceForAnyM) {
     EXPECT_LT(kernel.max_m, kDistinctM);
     EXPECT_LT(kernel.min_m, kDistinctM);
   }
-  for (const NamedFormat& named : NamedFormats()) {
+  for (const PackedEntry& entry : PackedEntries()) {
     int references = 0;
     for (const GemmKernel& kernel : GemmTable()) {
-      if (kernel.format != named.format || kernel.isa != Isa::kReference) continue;
+      if (kernel.packed != entry.packed || kernel.isa != Isa::kReference) continue;
       ++references;
       EXPECT_EQ(kernel.min_m, 1);
       EXPECT_EQ(kernel.max_m, 0);
     }
-    EXPECT_EQ(references, 1) << named.name;
+    EXPECT_EQ(references, 1) << entry.name;
   }
 }
 
@@ -290,7 +302,10 @@ TEST(GemmTable, NamesAreUniqueAndEveryFormatHasAReferenceForAnyM) {
 TEST(GemmTable, NativeIsWhatTheProcessorMultiplies) {
   for (const GemmKernel& kernel : GemmTable()) {
     const bool vnni = kernel.isa == Isa::kAvxVnni || kernel.isa == Isa::kAvx512Vnni;
-    const bool expected = kernel.format == kF32 || (kernel.format == kQ8_0 && vnni);
+    const bool bytes =
+        kernel.packed == PackedFormat::kQ8_0 || kernel.packed == PackedFormat::kInt8 ||
+        kernel.packed == PackedFormat::kAffine8 || kernel.packed == PackedFormat::kAffine8Fine;
+    const bool expected = kernel.packed == PackedFormat::kF32 || (bytes && vnni);
     EXPECT_EQ(kernel.native, expected) << kernel.name;
   }
 }

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "kernels/base/hardware.h"
+#include "kernels/gemm/activations.h"
+#include "kernels/gemm/rows32.h"
 #include "kernels/gemm/selfcheck.h"
 
 namespace quantd {
@@ -13,7 +16,7 @@ constexpr uint32_t kAll =
 
 std::string Chosen(const QuantFormat& format, int64_t m, const GemmConstraints& constraints) {
   const GemmKernel* const kernel =
-      Select(GemmTable(), {format, WeightLayout::kRows16, m}, constraints);
+      Select(GemmTable(), {*ToPackedFormat(format), WeightLayout::kRows32, m}, constraints);
   return kernel == nullptr ? "" : kernel->name;
 }
 
@@ -64,11 +67,7 @@ TEST(Select, QuarantinedRowsGiveWayToTheNext) {
 }
 #endif
 
-TEST(Select, NothingForUnknownFormats) {
-  QuantFormat unknown = kQ4_0;
-  unknown.group = 64;
-  EXPECT_EQ(Chosen(unknown, 1, With(kAll)), "");
-}
+TEST(Select, NothingWhereNothingMayRun) { EXPECT_EQ(Chosen(kQ4_0, 1, With(0)), ""); }
 
 TEST(WhyNot, NamesWhatIsMissing) {
   GemmKernel kernel;
@@ -95,6 +94,19 @@ TEST(SelfCheck, FindsAWrongKernel) {
     wrong.run = WrongAtFive;
     EXPECT_FALSE(AgreesWithReference(wrong, false)) << kernel.name;
   }
+}
+
+void WrongSum(const float* x, int64_t k, QuantizedBlock* blocks) {
+  QuantizeRow(x, k, blocks);
+  blocks[0].half_sums[15] += 1;
+}
+
+TEST(SelfCheck, FindsAWrongQuantizer) {
+  for (const Quantizer& quantizer : Quantizers()) {
+    if (!ProbeHardware().Supports(quantizer.isa)) continue;
+    EXPECT_TRUE(AgreesWithReference(quantizer)) << Info(quantizer.isa).name;
+  }
+  EXPECT_FALSE(AgreesWithReference(Quantizer{Isa::kReference, WrongSum}));
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <set>
 #include <thread>
 
+#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -370,7 +371,9 @@ TEST_F(EngineTest, NanEndsOneSequenceAlone) {
 TEST_F(EngineTest, DeviceFailureEndsEverySequence) {
   Setup setup;
   setup.options.max_sequences = 2;
+  absl::Notification submitted;
   setup.hooks.status = [&] {
+    submitted.WaitForNotification();  // or the device might fail before the last is accepted
     return ++steps_ == 6 ? absl::InternalError("device lost") : absl::OkStatus();
   };
   Make(setup);
@@ -380,6 +383,7 @@ TEST_F(EngineTest, DeviceFailureEndsEverySequence) {
     request.ignore_eos = true;
     sinks.push_back(Submit(request));
   }
+  submitted.Notify();
   for (const auto& sink : sinks) {
     const Finish finish = sink->AwaitFinish();
     EXPECT_EQ(finish.reason, FinishReason::kError);

@@ -1,13 +1,16 @@
-// GEMM kernels for AVX2, FMA and F16C. vpmaddubsw multiplies unsigned by signed bytes and adds
-// pairs into int16 with saturation: the comments show that it cannot saturate here.
+#ifndef QUANTD_KERNELS_GEMM_CPU_SIMD_AVX2_H_
+#define QUANTD_KERNELS_GEMM_CPU_SIMD_AVX2_H_
+
 #include "kernels/gemm/cpu/simd_ymm.h"
 
-namespace quantd {
-namespace isa_avx2 {
+// AVX2 has no dot product of bytes: vpmaddubsw multiplies unsigned by signed bytes and adds pairs
+// into int16 with saturation. The comments show that it cannot saturate here.
+
+namespace quantd::isa_avx2 {
 namespace {
 
-// Codes of 4, 5 and 6 bits: a pair is at most 2 * (2^bits - 1) * 127, which is 3810, 7874 and
-// 16002. So 8, 4 and 2 of them fit into an int16 before it must be widened.
+// Codes of 2 to 6 bits: a pair is at most 2 * (2^bits - 1) * 127, which is 762, 1778, 3810, 7874
+// and 16002. So 8, 8, 8, 4 and 2 of them fit into an int16 before it must be widened.
 template <class Base, int kBits>
 struct NarrowDot {
   using Weights = typename Base::Bytes;
@@ -15,15 +18,15 @@ struct NarrowDot {
     __m256i narrow[2];
     __m256i wide[2];
   };
-  static constexpr int kSafeSteps = kBits == 4 ? 8 : kBits == 5 ? 4 : 2;
+  static constexpr int kSafeSteps = kBits <= 4 ? 8 : kBits == 5 ? 4 : 2;
 
   static QUANTD_INLINE __m256i Widen(__m256i narrow) {
     return _mm256_madd_epi16(narrow, _mm256_set1_epi16(1));
   }
   static QUANTD_INLINE Weights Prepare(const Weights& codes) { return codes; }
-  template <int kLow, int kHigh>
-  static QUANTD_INLINE Acc Start(const int16_t* sums) {
-    const auto start = Base::template SumTimes<kLow, kHigh>(sums);
+  template <int kZero>
+  static QUANTD_INLINE Acc Start(int32_t minus_sum) {
+    const auto start = Base::template TimesZero<kZero>(minus_sum);
     return {{_mm256_setzero_si256(), _mm256_setzero_si256()}, {start.v[0], start.v[1]}};
   }
   template <int kStep>
@@ -45,8 +48,9 @@ struct NarrowDot {
   }
 };
 
-// Codes of 8 bits as w = code - 128: |w| <= 128 is the unsigned side, a with the sign of w the
-// signed one. A pair is at most 2 * 128 * 127 = 32512. No zero point is left to subtract.
+// Bytes, and integers of a table, as w = code - 128: |w| <= 128 is the unsigned side, a with the
+// sign of w the signed one. A pair is at most 2 * 128 * 127 = 32512. No zero point is left to
+// subtract.
 template <class Base>
 struct SignedDot {
   struct Weights {
@@ -63,9 +67,9 @@ struct SignedDot {
     }
     return weights;
   }
-  template <int kLow, int kHigh>
-  static QUANTD_INLINE Acc Start(const int16_t* sums) {
-    return Base::template SumTimes<0, 0>(sums);
+  template <int kZero>
+  static QUANTD_INLINE Acc Start(int32_t minus_sum) {
+    return Base::ZeroInts();
   }
   template <int kStep>
   static QUANTD_INLINE void Step(Acc& acc, const Weights& weights, const int8_t* a) {
@@ -79,28 +83,40 @@ struct SignedDot {
   static QUANTD_INLINE typename Base::Ints Finish(const Acc& acc) { return acc; }
 };
 
+// Unsigned bytes with a zero point of their own: as those, and 128 times the sum of activations on
+// top.
+template <class Base>
+struct UnsignedDot : SignedDot<Base> {
+  using Acc = typename SignedDot<Base>::Acc;
+  template <int kZero>
+  static QUANTD_INLINE Acc Start(int32_t minus_sum) {
+    static_assert(kZero == 0);
+    const __m256i v = _mm256_set1_epi32(-128 * minus_sum);
+    return {{v, v}};
+  }
+};
+
 struct Simd : YmmBase<Simd> {
-  template <int kBits>
+  using Base = YmmBase<Simd>;
+  template <int kBits, int kZero>
   struct DotOf {
-    using Type = NarrowDot<YmmBase<Simd>, kBits>;
+    using Type = NarrowDot<Base, kBits>;
   };
   template <PackedFormat kFormat>
-  using Dot = typename DotOf<kRows16[static_cast<int>(kFormat)].bits>::Type;
+  using Dot =
+      typename DotOf<FormatOf(kFormat).codes == Codes::kIntTable ? 8 : FormatOf(kFormat).bits,
+                     FormatOf(kFormat).zero>::Type;
 };
 template <>
-struct Simd::DotOf<8> {
-  using Type = SignedDot<YmmBase<Simd>>;
+struct Simd::DotOf<8, 128> {
+  using Type = SignedDot<Base>;
+};
+template <>
+struct Simd::DotOf<8, 0> {
+  using Type = UnsignedDot<Base>;
 };
 
 }  // namespace
+}  // namespace quantd::isa_avx2
 
-const RunPair kRuns[kPackedFormats] = {
-    Runs<Simd, PackedFormat::kF32>(),  Runs<Simd, PackedFormat::kF16>(),
-    Runs<Simd, PackedFormat::kBF16>(), Runs<Simd, PackedFormat::kQ8_0>(),
-    Runs<Simd, PackedFormat::kQ4_0>(), Runs<Simd, PackedFormat::kQ4_1>(),
-    Runs<Simd, PackedFormat::kQ5_0>(), Runs<Simd, PackedFormat::kQ5_1>(),
-    Runs<Simd, PackedFormat::kQ6_K>(),
-};
-
-}  // namespace isa_avx2
-}  // namespace quantd
+#endif  // QUANTD_KERNELS_GEMM_CPU_SIMD_AVX2_H_

@@ -1,0 +1,10 @@
+// GEMM kernels of affine integers for AVX-VNNI.
+#include "kernels/gemm/cpu/simd_avxvnni.h"
+
+namespace quantd::isa_avxvnni {
+
+RunPair AffineRuns(PackedFormat format) {
+  return FindRuns<Simd, kFirstAffine, kEndFormats>(format);
+}
+
+}  // namespace quantd::isa_avxvnni

@@ -1,0 +1,191 @@
+#ifndef QUANTD_KERNELS_GEMM_ROWS32_FORMAT_H_
+#define QUANTD_KERNELS_GEMM_ROWS32_FORMAT_H_
+
+#include <stdint.h>
+
+// The byte order of WeightLayout::kRows32, as numbers. Plain constants only: files compiled for
+// one instruction set include this. kernels/README.md draws the pictures.
+
+namespace quantd {
+
+/// The formats that have a kRows32 form, family by family; index into kRows32.
+enum class PackedFormat : uint8_t {
+  // Floats, multiplied as such.
+  kF32,
+  kF16,
+  kBF16,
+  kNf4,
+  kFp4,
+  kFp8,
+  // Blocks of 32 with one scale.
+  kQ8_0,
+  kQ4_0,
+  kQ4_1,
+  kQ5_0,
+  kQ5_1,
+  kIq4Nl,
+  kMxFp4,
+  // Two levels of scales.
+  kQ2_K,
+  kQ3_K,
+  kQ4_K,
+  kQ5_K,
+  kQ6_K,
+  kIq4Xs,
+  // Affine integers of any group: symmetric bytes; with a zero point; both with a scale per 16.
+  kInt8,
+  kAffine2,
+  kAffine3,
+  kAffine4,
+  kAffine8,
+  kAffine2Fine,
+  kAffine3Fine,
+  kAffine4Fine,
+  kAffine8Fine,
+};
+inline constexpr int kPackedFormats = 28;
+
+/// The families: each one's first format, and the end.
+inline constexpr PackedFormat kFirstFloat = PackedFormat::kF32;
+inline constexpr PackedFormat kFirstBlock = PackedFormat::kQ8_0;
+inline constexpr PackedFormat kFirstTwoLevel = PackedFormat::kQ2_K;
+inline constexpr PackedFormat kFirstAffine = PackedFormat::kInt8;
+inline constexpr PackedFormat kEndFormats = static_cast<PackedFormat>(kPackedFormats);
+
+inline constexpr int kGroupRows = 32;      ///< output rows that are interleaved
+inline constexpr int kHalfRows = 16;       ///< of them that a 64-byte vector holds
+inline constexpr int kBlockWeights = 32;   ///< consecutive k in a block
+inline constexpr int kSuperWeights = 256;  ///< consecutive k in a superblock
+inline constexpr int kBlocksPerSuper = kSuperWeights / kBlockWeights;
+
+/// What the codes of a format are.
+enum class Codes : uint8_t {
+  kFloat,       ///< values by themselves: F32, F16, BF16
+  kInt,         ///< integers
+  kIntTable,    ///< indices of a table of integers
+  kFloatTable,  ///< indices of a table of floats
+  kE4M3,        ///< 8-bit floats
+};
+
+/// How a scale, or a min, is stored.
+enum class SetType : uint8_t {
+  kNone,
+  kF32,
+  kF16,
+  kE8M0,  ///< exponent e: 2^(e - 128)
+  kI8,    ///< small integer, to be multiplied by the superblock's F16
+  kU8,    ///< likewise, for mins
+  kZero,  ///< integer zero point z: the min is -(scale * z)
+};
+
+constexpr int SetBytes(SetType type) {
+  switch (type) {
+    case SetType::kNone:
+      return 0;
+    case SetType::kF32:
+      return 4;
+    case SetType::kF16:
+      return 2;
+    default:
+      return 1;
+  }
+}
+
+/// One superblock of 32 rows: a header, then up to 8 blocks of codes of 32 consecutive k each. A
+/// row group is its superblocks one after the other; the matrix is its row groups. A float format
+/// has no superblocks: a row group is the 32 rows' values of every k.
+///
+/// Header: with two levels (kI8, kU8) 32 F16 scales and, if there are mins, 32 F16 mins; then the
+/// scale sets, each 32 scales; then the min sets; padded to 64 bytes. Set s covers the s-th
+/// `set_weights` consecutive k.
+///
+/// Block: planes of 64-byte vectors, vector (j, h) having byte 4 * row + i for k = 4 * j + i and
+/// row = 16 * h .. 16 * h + 15. A plane of p bits holds the 8 / p vectors j, j + p, j + 2p ... in
+/// one byte, lowest bits first, j by j, h by h. bits 8, 4, 2: one plane. 3: planes of 2 and 1 bits.
+/// 5: 4 and 1. 6: 4 and 2.
+struct Rows32Format {
+  Codes codes;
+  int bits;         ///< of a code
+  int zero;         ///< subtracted from integer codes (kIntTable: see kTableOffset)
+  int set_weights;  ///< k that share a scale: 16, 32; 0: given at run time, 32 .. 256
+  SetType scale = SetType::kNone;
+  SetType min = SetType::kNone;
+
+  constexpr bool is_float() const { return codes == Codes::kFloat; }
+  /// Multiplied in integers, by int8 activations.
+  constexpr bool is_int() const { return codes == Codes::kInt || codes == Codes::kIntTable; }
+  constexpr bool two_level() const { return scale == SetType::kI8; }
+  constexpr bool has_min() const { return min != SetType::kNone; }
+  constexpr bool fine() const { return set_weights == 16; }
+  constexpr int low_bits() const { return bits == 3 ? 2 : bits == 5 || bits == 6 ? 4 : bits; }
+  constexpr int high_bits() const { return bits - low_bits(); }
+  constexpr int super_scale_bytes() const {
+    return two_level() ? 2 * kGroupRows * (has_min() ? 2 : 1) : 0;
+  }
+  /// Sets of a superblock of `blocks` blocks; `span` is used where set_weights is 0.
+  constexpr int sets(int blocks, int span) const {
+    const int weights = set_weights == 0 ? span : set_weights;
+    return (blocks * kBlockWeights + weights - 1) / weights;
+  }
+  constexpr int header_bytes(int blocks, int span) const {
+    const int raw =
+        super_scale_bytes() + sets(blocks, span) * kGroupRows * (SetBytes(scale) + SetBytes(min));
+    return (raw + 63) / 64 * 64;
+  }
+  constexpr int block_bytes() const { return bits * kGroupRows * kBlockWeights / 8; }
+  constexpr int super_bytes(int blocks, int span) const {
+    return header_bytes(blocks, span) + blocks * block_bytes();
+  }
+};
+
+/// Integer tables are added to this, so that their values are unsigned bytes like other codes.
+inline constexpr int kTableOffset = 128;
+
+inline constexpr Rows32Format kRows32[kPackedFormats] = {
+    /* F32    */ {Codes::kFloat, 32, 0, 1},
+    /* F16    */ {Codes::kFloat, 16, 0, 1},
+    /* BF16   */ {Codes::kFloat, 16, 0, 1},
+    /* NF4    */ {Codes::kFloatTable, 4, 0, 0, SetType::kF32},
+    /* FP4    */ {Codes::kFloatTable, 4, 0, 0, SetType::kF32},
+    /* FP8    */ {Codes::kE4M3, 8, 0, 0, SetType::kF32},
+    /* Q8_0   */ {Codes::kInt, 8, 128, 32, SetType::kF16},
+    /* Q4_0   */ {Codes::kInt, 4, 8, 32, SetType::kF16},
+    /* Q4_1   */ {Codes::kInt, 4, 0, 32, SetType::kF16, SetType::kF16},
+    /* Q5_0   */ {Codes::kInt, 5, 16, 32, SetType::kF16},
+    /* Q5_1   */ {Codes::kInt, 5, 0, 32, SetType::kF16, SetType::kF16},
+    /* IQ4_NL */ {Codes::kIntTable, 4, kTableOffset, 32, SetType::kF16},
+    /* MXFP4  */ {Codes::kIntTable, 4, kTableOffset, 32, SetType::kE8M0},
+    /* Q2_K   */ {Codes::kInt, 2, 0, 16, SetType::kI8, SetType::kU8},
+    /* Q3_K   */ {Codes::kInt, 3, 4, 16, SetType::kI8},
+    /* Q4_K   */ {Codes::kInt, 4, 0, 32, SetType::kI8, SetType::kU8},
+    /* Q5_K   */ {Codes::kInt, 5, 0, 32, SetType::kI8, SetType::kU8},
+    /* Q6_K   */ {Codes::kInt, 6, 32, 16, SetType::kI8},
+    /* IQ4_XS */ {Codes::kIntTable, 4, kTableOffset, 32, SetType::kI8},
+    /* INT8   */ {Codes::kInt, 8, 128, 0, SetType::kF32},
+    /* affine */ {Codes::kInt, 2, 0, 0, SetType::kF32, SetType::kZero},
+    /* affine */ {Codes::kInt, 3, 0, 0, SetType::kF32, SetType::kZero},
+    /* affine */ {Codes::kInt, 4, 0, 0, SetType::kF32, SetType::kZero},
+    /* affine */ {Codes::kInt, 8, 0, 0, SetType::kF32, SetType::kZero},
+    /* fine   */ {Codes::kInt, 2, 0, 16, SetType::kF32, SetType::kZero},
+    /* fine   */ {Codes::kInt, 3, 0, 16, SetType::kF32, SetType::kZero},
+    /* fine   */ {Codes::kInt, 4, 0, 16, SetType::kF32, SetType::kZero},
+    /* fine   */ {Codes::kInt, 8, 0, 16, SetType::kF32, SetType::kZero},
+};
+
+constexpr const Rows32Format& FormatOf(PackedFormat format) {
+  return kRows32[static_cast<int>(format)];
+}
+
+/// Bytes of a row group of k weights per row.
+constexpr int64_t Rows32GroupBytes(PackedFormat format, int64_t k, int span) {
+  const Rows32Format& f = FormatOf(format);
+  if (f.is_float()) return k * kGroupRows * f.bits / 8;
+  const int64_t blocks = (k + kBlockWeights - 1) / kBlockWeights;
+  const int64_t rest = blocks % kBlocksPerSuper;
+  const int64_t tail = rest == 0 ? 0 : f.super_bytes(static_cast<int>(rest), span);
+  return blocks / kBlocksPerSuper * f.super_bytes(kBlocksPerSuper, span) + tail;
+}
+
+}  // namespace quantd
+
+#endif  // QUANTD_KERNELS_GEMM_ROWS32_FORMAT_H_
