@@ -9,6 +9,7 @@
 #include "kernels/base/check.h"
 #include "kernels/base/status_macros.h"
 #include "runtime/formats/schemes.h"
+#include "runtime/quantize/quantize_row.h"
 
 namespace quantd {
 namespace {
@@ -73,8 +74,10 @@ class GgufWeightSource : public WeightSource {
 
 const std::vector<GgufScheme>& GgufSchemes() {
   static const auto* const kSchemes = new std::vector<GgufScheme>{
-      gguf::kF32Scheme,  gguf::kF16Scheme,  gguf::kBF16Scheme, gguf::kQ8_0Scheme, gguf::kQ4_0Scheme,
-      gguf::kQ4_1Scheme, gguf::kQ5_0Scheme, gguf::kQ5_1Scheme, gguf::kQ6_KScheme};
+      gguf::kF32Scheme,  gguf::kF16Scheme,   gguf::kBF16Scheme,  gguf::kQ8_0Scheme,
+      gguf::kQ4_0Scheme, gguf::kQ4_1Scheme,  gguf::kQ5_0Scheme,  gguf::kQ5_1Scheme,
+      gguf::kQ2_KScheme, gguf::kQ3_KScheme,  gguf::kQ4_KScheme,  gguf::kQ5_KScheme,
+      gguf::kQ6_KScheme, gguf::kIq4NlScheme, gguf::kIq4XsScheme, gguf::kMxFp4Scheme};
   return *kSchemes;
 }
 
@@ -102,6 +105,12 @@ std::string SupportedGgufTypes() {
   return absl::StrJoin(GgufSchemes(), ", ", [](std::string* out, const GgufScheme& scheme) {
     absl::StrAppend(out, scheme.name);
   });
+}
+
+void RowEncoder::Encode(const float* weights, int64_t k, uint8_t* bytes) {
+  row_.Resize(scheme_.format, 1, k);
+  QuantizeRow(weights, 0, &row_);
+  scheme_.pack_row(row_, 0, bytes);
 }
 
 absl::StatusOr<std::unique_ptr<WeightSource>> OpenWeight(const GgufFile& file,

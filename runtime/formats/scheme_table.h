@@ -26,9 +26,9 @@ struct GgufScheme {
   /// buffers have their final size. False when the bytes are no valid encoding (a scale, or a
   /// weight of a float type, that is NaN or infinite).
   bool (*decode_row)(const uint8_t* bytes, int64_t k, int64_t row, QuantTensor* out);
-  /// Encodes k finite floats with the simple per-block rule (largest magnitude or range); for
-  /// synthetic models and tests. Null when this build does not write the type.
-  void (*encode_row)(const float* weights, int64_t k, uint8_t* bytes);
+  /// The inverse: the bytes of row `row` of `rows`, whose scales and mins are numbers that the type
+  /// stores exactly (as decode_row and QuantizeRow give them). A float weight is rounded to it.
+  void (*pack_row)(const QuantTensor& rows, int64_t row, uint8_t* bytes);
 
   int64_t RowBytes(int64_t k) const { return k / block_weights * block_bytes; }
 };
@@ -44,6 +44,19 @@ const char* KnownGgufTypeName(uint32_t type_id);
 
 /// Names of all rows, for messages: "F32, F16, BF16, Q8_0".
 std::string SupportedGgufTypes();
+
+/// Encodes rows of floats in one scheme with the simple rule of QuantizeRow, for synthetic models
+/// and tests. Keeps its buffers from row to row. Not thread-safe.
+class RowEncoder {
+ public:
+  explicit RowEncoder(const GgufScheme& scheme) : scheme_(scheme) {}
+  /// k finite weights, a multiple of the scheme's block, into RowBytes(k) bytes.
+  void Encode(const float* weights, int64_t k, uint8_t* bytes);
+
+ private:
+  const GgufScheme& scheme_;
+  QuantTensor row_;
+};
 
 /// A WeightSource over a tensor of one or two dimensions. File and tensor must outlive it.
 /// Errors: DATA_LOSS naming file and tensor.

@@ -1,8 +1,5 @@
 // F32, F16, BF16: one number per weight.
 
-#include <algorithm>
-
-#include "kernels/base/float16.h"
 #include "runtime/formats/schemes.h"
 
 namespace quantd::gguf {
@@ -38,23 +35,25 @@ bool DecodeBF16(const uint8_t* bytes, int64_t k, int64_t row, QuantTensor* out) 
   });
 }
 
-void EncodeF32(const float* weights, int64_t k, uint8_t* bytes) {
-  std::memcpy(bytes, weights, static_cast<size_t>(k) * sizeof(float));
+void PackF32(const QuantTensor& rows, int64_t row, uint8_t* bytes) {
+  std::memcpy(bytes, rows.values.data() + row * rows.cols,
+              static_cast<size_t>(rows.cols) * sizeof(float));
 }
 
 template <uint16_t (*kConvert)(float)>
-void EncodeU16(const float* weights, int64_t k, uint8_t* bytes) {
-  for (int64_t i = 0; i < k; ++i) {
-    const uint16_t stored = kConvert(weights[i]);
+void PackU16(const QuantTensor& rows, int64_t row, uint8_t* bytes) {
+  const float* values = rows.values.data() + row * rows.cols;
+  for (int64_t i = 0; i < rows.cols; ++i) {
+    const uint16_t stored = kConvert(values[i]);
     std::memcpy(bytes + 2 * i, &stored, sizeof(stored));
   }
 }
 
 }  // namespace
 
-constinit const GgufScheme kF32Scheme{0, "F32", kF32, 1, 4, DecodeF32, EncodeF32};
-constinit const GgufScheme kF16Scheme{1, "F16", kF16, 1, 2, DecodeF16, EncodeU16<FloatToHalf>};
+constinit const GgufScheme kF32Scheme{0, "F32", kF32, 1, 4, DecodeF32, PackF32};
+constinit const GgufScheme kF16Scheme{1, "F16", kF16, 1, 2, DecodeF16, PackU16<FloatToHalf>};
 constinit const GgufScheme kBF16Scheme{
-    30, "BF16", kBF16, 1, 2, DecodeBF16, EncodeU16<FloatToBFloat16>};
+    30, "BF16", kBF16, 1, 2, DecodeBF16, PackU16<FloatToBFloat16>};
 
 }  // namespace quantd::gguf

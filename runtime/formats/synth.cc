@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "kernels/base/status_macros.h"
+#include "runtime/formats/format_mix.h"
 #include "runtime/formats/gguf.h"
 #include "runtime/formats/gguf_writer.h"
 #include "runtime/formats/scheme_table.h"
@@ -51,32 +52,39 @@ struct TensorPlan {
   std::string name;
   int64_t cols;
   int64_t rows;
-  bool norm;  ///< a vector of ones in F32
-
-  const GgufScheme& Scheme(const GgufScheme& matrices) const {
-    return norm ? *FindGgufScheme("F32") : matrices;
-  }
+  const GgufScheme* scheme;
+  bool norm = false;  ///< a vector of ones
 };
 
-std::vector<TensorPlan> PlanTensors(const SynthShape& shape, int64_t vocab) {
+std::vector<TensorPlan> PlanTensors(const SynthShape& shape, int64_t vocab, const FormatMix& mix) {
   const int64_t dim = shape.dim, ff = shape.ff;
   const int64_t kv = int64_t{shape.kv_heads} * shape.head_dim();
-  std::vector<TensorPlan> plan = {{"token_embd.weight", dim, vocab, false}};
-  if (!shape.tied) plan.push_back({"output.weight", dim, vocab, false});
-  plan.push_back({"output_norm.weight", dim, 1, true});
+  std::vector<TensorPlan> plan;
+  const auto norm = [&](std::string name) {
+    plan.push_back({std::move(name), dim, 1, FindGgufScheme("F32"), /*norm=*/true});
+  };
+  const auto matrix = [&](const std::string& prefix, absl::string_view part, int64_t cols,
+                          int64_t rows, int32_t layer) {
+    const GgufScheme& scheme = mix.SchemeFor({part, layer, shape.layers, shape.tied, cols});
+    plan.push_back({absl::StrCat(prefix, part, ".weight"), cols, rows, &scheme});
+  };
+  matrix("", "token_embd", dim, vocab, 0);
+  if (!shape.tied) matrix("", "output", dim, vocab, 0);
+  norm("output_norm.weight");
   for (int32_t layer = 0; layer < shape.layers; ++layer) {
-    const auto add = [&](absl::string_view name, int64_t cols, int64_t rows, bool norm) {
-      plan.push_back({absl::StrCat("blk.", layer, ".", name, ".weight"), cols, rows, norm});
+    const std::string prefix = absl::StrCat("blk.", layer, ".");
+    const auto add = [&](absl::string_view part, int64_t cols, int64_t rows) {
+      matrix(prefix, part, cols, rows, layer);
     };
-    add("attn_norm", dim, 1, true);
-    add("attn_q", dim, dim, false);
-    add("attn_k", dim, kv, false);
-    add("attn_v", dim, kv, false);
-    add("attn_output", dim, dim, false);
-    add("ffn_norm", dim, 1, true);
-    add("ffn_gate", dim, ff, false);
-    add("ffn_up", dim, ff, false);
-    add("ffn_down", ff, dim, false);
+    norm(prefix + "attn_norm.weight");
+    add("attn_q", dim, dim);
+    add("attn_k", dim, kv);
+    add("attn_v", dim, kv);
+    add("attn_output", dim, dim);
+    norm(prefix + "ffn_norm.weight");
+    add("ffn_gate", dim, ff);
+    add("ffn_up", dim, ff);
+    add("ffn_down", ff, dim);
   }
   return plan;
 }
@@ -126,23 +134,16 @@ void SetHyperParameters(const SynthShape& shape, int64_t vocab, GgufWriter* writ
 }
 
 /// The bytes of one tensor: ones for a norm, else random rows in the wanted scheme.
-void FillTensor(const TensorPlan& tensor, const GgufScheme& scheme, uint64_t seed,
-                std::vector<uint8_t>* bytes) {
-  const int64_t row_bytes = scheme.RowBytes(tensor.cols);
+void FillTensor(const TensorPlan& tensor, uint64_t seed, std::vector<uint8_t>* bytes) {
+  const int64_t row_bytes = tensor.scheme->RowBytes(tensor.cols);
   bytes->resize(static_cast<size_t>(row_bytes * tensor.rows));
   std::vector<float> weights(tensor.cols, 1.0f);
   SplitMix64 row_seeds(seed);
+  RowEncoder encoder(*tensor.scheme);
   for (int64_t row = 0; row < tensor.rows; ++row) {
     if (!tensor.norm) FillRandom(row_seeds.Next(), &weights);
-    scheme.encode_row(weights.data(), tensor.cols, bytes->data() + row * row_bytes);
+    encoder.Encode(weights.data(), tensor.cols, bytes->data() + row * row_bytes);
   }
-}
-
-absl::StatusOr<const GgufScheme*> WritableScheme(const SynthOptions& options) {
-  const GgufScheme* scheme = FindGgufScheme(absl::string_view(options.format));
-  if (scheme != nullptr && scheme->encode_row != nullptr) return scheme;
-  return absl::InvalidArgumentError(absl::StrCat(
-      "format: \"", options.format, "\" cannot be written; one of ", SupportedGgufTypes(), " can"));
 }
 
 absl::StatusOr<const SynthShape*> KnownShape(const std::string& name) {
@@ -155,10 +156,10 @@ absl::StatusOr<const SynthShape*> KnownShape(const std::string& name) {
 }
 
 absl::Status WriteTensors(const SynthOptions& options, const std::vector<TensorPlan>& plan,
-                          const GgufScheme& matrices, GgufWriter* writer) {
+                          GgufWriter* writer) {
   uint64_t total = 0, done = 0;
   for (const TensorPlan& tensor : plan) {
-    const GgufScheme& scheme = tensor.Scheme(matrices);
+    const GgufScheme& scheme = *tensor.scheme;
     if (tensor.cols % scheme.block_weights != 0) {
       return absl::InvalidArgumentError(
           absl::StrCat("format: ", scheme.name, " has blocks of ", scheme.block_weights,
@@ -172,7 +173,7 @@ absl::Status WriteTensors(const SynthOptions& options, const std::vector<TensorP
   }
   SplitMix64 tensor_seeds(options.seed);
   return writer->Write(options.output_path, [&](size_t index, std::vector<uint8_t>* bytes) {
-    FillTensor(plan[index], plan[index].Scheme(matrices), tensor_seeds.Next(), bytes);
+    FillTensor(plan[index], tensor_seeds.Next(), bytes);
     done += bytes->size();
     if (options.progress) options.progress(done, total);
     return absl::OkStatus();
@@ -203,7 +204,7 @@ const SynthShape* FindSynthShape(absl::string_view name) {
 
 absl::Status WriteSyntheticModel(const SynthOptions& options) {
   QUANTD_ASSIGN_OR_RETURN(const SynthShape* shape, KnownShape(options.shape));
-  QUANTD_ASSIGN_OR_RETURN(const GgufScheme* scheme, WritableScheme(options));
+  QUANTD_ASSIGN_OR_RETURN(const FormatMix mix, FormatMix::Find(options.format));
   QUANTD_ASSIGN_OR_RETURN(const std::unique_ptr<GgufFile> vocab_file,
                           GgufFile::Open(options.vocab_path));
   QUANTD_ASSIGN_OR_RETURN(const GgufArray* tokens,
@@ -215,7 +216,7 @@ absl::Status WriteSyntheticModel(const SynthOptions& options) {
   GgufWriter writer;
   SetHyperParameters(*shape, vocab, &writer);
   QUANTD_RETURN_IF_ERROR(CopyTokenizer(*vocab_file, vocab, &writer));
-  return WriteTensors(options, PlanTensors(*shape, vocab), *scheme, &writer);
+  return WriteTensors(options, PlanTensors(*shape, vocab, mix), &writer);
 }
 
 }  // namespace quantd

@@ -35,7 +35,7 @@ const SynthShape* FindSynthShape(absl::string_view name);
 /// What WriteSyntheticModel writes. All fields but seed and progress are required.
 struct SynthOptions {
   std::string shape;       ///< a name of SynthShapes()
-  std::string format;      ///< of all matrices, a name of GgufSchemes(); norms are F32
+  std::string format;      ///< of the matrices, a name of FormatMix; norms are F32
   std::string vocab_path;  ///< GGUF file whose tokenizer is copied
   std::string output_path;
   uint64_t seed = 1;  ///< the same seed gives the same bytes

@@ -8,9 +8,8 @@
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
-#include "runtime/formats/scheme_table.h"
+#include "runtime/formats/format_mix.h"
 #include "server/cli/commands.h"
 #include "server/cli/local_runtime.h"
 #include "server/cli/output.h"
@@ -27,14 +26,6 @@ struct SynthFlags {
   bool list_shapes = false;
   RuntimeFlags runtime;
 };
-
-std::string WritableFormats() {
-  std::vector<std::string> names;
-  for (const GgufScheme& scheme : GgufSchemes()) {
-    if (scheme.encode_row != nullptr) names.emplace_back(scheme.name);
-  }
-  return absl::StrJoin(names, ", ");
-}
 
 void ListShapes() {
   constexpr auto kRight = Table::Align::kRight;
@@ -108,7 +99,7 @@ void AddSynth(CLI::App& app, CommandFn* run) {
       "synth", "Write a model of random weights in a real shape, for measurements");
   command->add_option("--shape", options.shape, "Name of a shape; --list-shapes shows them")
       ->type_name("NAME");
-  command->add_option("--format", options.format, "Weight format: " + WritableFormats())
+  command->add_option("--format", options.format, "Weight format: " + FormatMix::Names())
       ->type_name("FORMAT");
   command
       ->add_option("--vocab", options.vocab_path,

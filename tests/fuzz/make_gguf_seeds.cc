@@ -21,7 +21,7 @@ absl::Status WriteRamp(const GgufWriter& writer, const GgufScheme& scheme, int64
     std::vector<float> weights(k);
     for (int64_t i = 0; i < k; ++i) weights[i] = static_cast<float>(i - k / 2) / k;
     bytes->resize(scheme.RowBytes(k));
-    scheme.encode_row(weights.data(), k, bytes->data());
+    RowEncoder(scheme).Encode(weights.data(), k, bytes->data());
     return absl::OkStatus();
   });
 }

@@ -1,6 +1,7 @@
 #include "runtime/formats/synth.h"
 
 #include <cmath>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -43,7 +44,7 @@ std::string WriteSmallVocabulary(const TemporaryFolder& folder, bool complete) {
 TEST(Synth, WritesEveryFormatThatFitsTheShape) {
   const TemporaryFolder folder;
   for (const GgufScheme& scheme : GgufSchemes()) {
-    if (64 % scheme.block_weights != 0 || scheme.encode_row == nullptr) continue;
+    if (64 % scheme.block_weights != 0) continue;
     const SynthOptions options = TinyOptions(folder, scheme.name);
     ASSERT_TRUE(WriteSyntheticModel(options).ok());
     const auto file = GgufFile::Open(options.output_path);
@@ -57,6 +58,31 @@ TEST(Synth, WritesEveryFormatThatFitsTheShape) {
     EXPECT_EQ((*file)->FindTensor("blk.0.ffn_up.weight")->type, scheme.type_id);
     EXPECT_EQ(*ReadFloats(**file, *(*file)->FindTensor("output_norm.weight")),
               std::vector<float>(64, 1.0f));
+  }
+}
+
+TEST(Synth, AMixGivesEachMatrixItsType) {
+  const TemporaryFolder folder;
+  SynthOptions options = TinyOptions(folder, "Q4_K_M");
+  options.shape = "125m";
+  options.vocab_path = WriteSmallVocabulary(folder, true);
+  ASSERT_TRUE(WriteSyntheticModel(options).ok());
+  const auto file = GgufFile::Open(options.output_path);
+  ASSERT_TRUE(file.ok()) << file.status();
+  const auto type = [&](const std::string& name) {
+    return std::string(KnownGgufTypeName((*file)->FindTensor(name + ".weight")->type));
+  };
+  EXPECT_EQ(type("token_embd"), "Q4_K");
+  EXPECT_EQ(type("output"), "Q6_K");
+  EXPECT_EQ(type("output_norm"), "F32");
+  for (int layer = 0; layer < 12; ++layer) {
+    const std::string prefix = "blk." + std::to_string(layer) + ".";
+    const std::set<int> sensitive = {0, 3, 6, 9, 10, 11};
+    const std::string expected = sensitive.count(layer) > 0 ? "Q6_K" : "Q4_K";
+    EXPECT_EQ(type(prefix + "attn_v"), expected) << layer;
+    EXPECT_EQ(type(prefix + "ffn_down"), expected) << layer;
+    EXPECT_EQ(type(prefix + "attn_k"), "Q4_K");
+    EXPECT_EQ(type(prefix + "ffn_gate"), "Q4_K");
   }
 }
 
@@ -142,7 +168,7 @@ TEST(Synth, NamesTheOptionThatIsWrong) {
   EXPECT_THAT(message([](SynthOptions* o) { o->shape = "70b"; }),
               HasSubstr("INVALID_ARGUMENT: shape: \"70b\" is unknown; known are tiny, 125m"));
   EXPECT_THAT(message([](SynthOptions* o) { o->format = "Q2"; }),
-              HasSubstr("INVALID_ARGUMENT: format: \"Q2\" cannot be written"));
+              HasSubstr("INVALID_ARGUMENT: format: \"Q2\" is unknown; known are F32, F16"));
   EXPECT_THAT(message([](SynthOptions* o) { o->format = "Q6_K"; }),
               HasSubstr("blocks of 256 weights, of which rows of 64"));
   EXPECT_THAT(message([](SynthOptions* o) { o->vocab_path = "/nonexistent"; }),

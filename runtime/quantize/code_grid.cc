@@ -1,0 +1,53 @@
+#include "runtime/quantize/code_grid.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "kernels/base/check.h"
+
+namespace quantd {
+
+CodeGrid::CodeGrid(const QuantFormat& format) : table_(TableValues(format.table)) {
+  if (table_.empty()) {
+    max_code_ = (1 << format.bits) - 1;
+    if (format.zero == ZeroType::kMidpoint) {
+      // Of 8-bit codes the one far end is left out, as every other writer of such files does: a
+      // step is small enough that symmetry costs nothing.
+      min_code_ = format.bits == 8 ? 1 : 0;
+      bias_ = static_cast<float>(1 << (format.bits - 1));
+    }
+    outermost_ = min_code_ == 0 && bias_ > 0 ? -bias_ : Value(max_code_);
+    return;
+  }
+  QUANTD_CHECK(table_.size() == kTableSize, "the bounds are an array of this size");
+  max_code_ = kTableSize - 1;
+  std::iota(std::begin(sorted_), std::end(sorted_), uint8_t{0});
+  std::stable_sort(std::begin(sorted_), std::end(sorted_),
+                   [this](uint8_t a, uint8_t b) { return table_[a] < table_[b]; });
+  for (int i = 0; i + 1 < kTableSize; ++i) {
+    bounds_[i] = (table_[sorted_[i]] + table_[sorted_[i + 1]]) / 2;
+  }
+  const float lowest = table_[sorted_[0]], highest = table_[sorted_[kTableSize - 1]];
+  outermost_ = -lowest > highest ? lowest : highest;
+}
+
+void CodeGrid::Nearest(const float* weights, int count, float offset, float inverse,
+                       uint8_t* codes) const {
+  if (table_.empty()) {
+    const float low = static_cast<float>(min_code_), high = static_cast<float>(max_code_);
+    for (int i = 0; i < count; ++i) {
+      const float code = std::clamp((weights[i] - offset) * inverse + bias_, low, high);
+      codes[i] = static_cast<uint8_t>(static_cast<int>(code + 0.5f));  // rounds: code >= 0
+    }
+    return;
+  }
+  for (int i = 0; i < count; ++i) {
+    const float value = (weights[i] - offset) * inverse;
+    int rank = 0;
+    for (const float bound : bounds_) rank += value > bound;
+    codes[i] = sorted_[rank];
+  }
+}
+
+}  // namespace quantd

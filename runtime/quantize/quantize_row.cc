@@ -1,0 +1,165 @@
+#include "runtime/quantize/quantize_row.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "kernels/base/check.h"
+#include "runtime/quantize/code_grid.h"
+#include "runtime/quantize/scale_rounding.h"
+
+namespace quantd {
+namespace {
+
+/// weight = scale * value(code) + min
+struct GroupFit {
+  float scale = 0;
+  float min = 0;  ///< 0 without mins
+};
+
+/// The weight of largest magnitude, with its sign.
+float Extreme(const float* weights, int64_t count) {
+  float extreme = 0;
+  for (int64_t j = 0; j < count; ++j) {
+    if (std::fabs(weights[j]) > std::fabs(extreme)) extreme = weights[j];
+  }
+  return extreme;
+}
+
+double SquaredError(const CodeGrid& grid, float scale, const float* weights, int count) {
+  std::vector<uint8_t> codes(count);
+  grid.Nearest(weights, count, 0, InverseScale(scale), codes.data());
+  double sum = 0;
+  for (int j = 0; j < count; ++j) {
+    const double error = weights[j] - double{scale} * grid.Value(codes[j]);
+    sum += error * error;
+  }
+  return sum;
+}
+
+/// One row, group by group.
+class RowQuantizer {
+ public:
+  RowQuantizer(const float* weights, int64_t row, QuantTensor* out)
+      : format_(out->format),
+        grid_(format_),
+        weights_(weights),
+        groups_(format_.groups(out->cols)),
+        group_size_(static_cast<int>(out->cols / groups_)),
+        first_group_(row * groups_),
+        out_(*out) {}
+
+  void Run() {
+    if (format_.two_level()) {
+      const int64_t per_super = kSuperGroup / group_size_;
+      for (int64_t g = 0; g < groups_; g += per_super) QuantizeSuperGroup(g);
+      return;
+    }
+    for (int64_t g = 0; g < groups_; ++g) {
+      const GroupFit fit = Round(Fit(g), g);
+      const int64_t at = first_group_ + g;
+      out_.scales[at] = fit.scale;
+      if (has_min()) out_.mins[at] = fit.min;
+      AssignCodes(g, fit);
+    }
+  }
+
+ private:
+  bool has_min() const { return format_.zero == ZeroType::kMin; }
+  const float* GroupWeights(int64_t group) const { return weights_ + group * group_size_; }
+
+  /// The unrounded scale and min that take the group's extremes to the outermost codes.
+  GroupFit Fit(int64_t group) const {
+    const float* weights = GroupWeights(group);
+    if (!has_min()) {
+      const float extreme = Extreme(weights, group_size_);
+      // A scale of either sign puts the extreme on the further side; a grid that is as wide on
+      // both needs none.
+      const bool symmetric = grid_.outermost() > 0;
+      return {(symmetric ? std::fabs(extreme) : extreme) / grid_.outermost(), 0};
+    }
+    auto [low, high] = std::minmax_element(weights, weights + group_size_);
+    // With two levels the mins of a super-group share a sign: zero is always on the grid.
+    const float min = format_.two_level() ? std::min(*low, 0.0f) : *low;
+    const float steps = static_cast<float>(grid_.max_code());
+    return {*high / steps - min / steps, min};
+  }
+
+  GroupFit Round(GroupFit fit, int64_t group) const {
+    const GroupFit rounded = {RoundScale(format_.scale, fit.scale),
+                              has_min() ? RoundScale(format_.scale, fit.min) : 0};
+    if (format_.scale != ScaleType::kE8M0) return rounded;
+    // Half of a power of two cuts the largest weights off but may serve the others better.
+    const float half = RoundScale(format_.scale, rounded.scale / 2);
+    const float* weights = GroupWeights(group);
+    const bool halve = SquaredError(grid_, half, weights, group_size_) <
+                       SquaredError(grid_, rounded.scale, weights, group_size_);
+    return {halve ? half : rounded.scale, 0};
+  }
+
+  void AssignCodes(int64_t group, const GroupFit& fit) {
+    grid_.Nearest(GroupWeights(group), group_size_, fit.min, InverseScale(fit.scale),
+                  out_.codes.data() + (first_group_ + group) * group_size_);
+  }
+
+  void QuantizeSuperGroup(int64_t begin) {
+    GroupFit fits[kSuperGroup / 16];
+    const int count = kSuperGroup / group_size_;
+    GroupFit widest;
+    for (int i = 0; i < count; ++i) {
+      fits[i] = Fit(begin + i);
+      if (std::fabs(fits[i].scale) > std::fabs(widest.scale)) widest.scale = fits[i].scale;
+      widest.min = std::min(widest.min, fits[i].min);
+    }
+    const SubScaleRange range = SubScales(format_);
+    const float last = static_cast<float>(range.low < 0 ? range.low : range.high);
+    const float scale = RoundScale(format_.scale, widest.scale / last);
+    const float min = RoundScale(format_.scale, widest.min / static_cast<float>(range.high));
+    const int64_t super = (first_group_ + begin) / count;
+    out_.scales[super] = scale;
+    if (has_min()) out_.mins[super] = min;
+    for (int i = 0; i < count; ++i) {
+      const int64_t at = first_group_ + begin + i;
+      out_.sub_scales[at] =
+          static_cast<int8_t>(SubScale(fits[i].scale * InverseScale(scale), range.low, range.high));
+      GroupFit fit{scale * static_cast<float>(out_.sub_scales[at]), 0};
+      if (has_min()) {
+        out_.sub_mins[at] =
+            static_cast<uint8_t>(SubScale(fits[i].min * InverseScale(min), 0, range.high));
+        fit.min = min * static_cast<float>(out_.sub_mins[at]);
+      }
+      AssignCodes(begin + i, fit);
+    }
+  }
+
+  static int SubScale(float wanted, int low, int high) {
+    return static_cast<int>(
+        std::nearbyint(std::clamp(wanted, static_cast<float>(low), static_cast<float>(high))));
+  }
+
+  const QuantFormat& format_;
+  const CodeGrid grid_;
+  const float* const weights_;
+  const int64_t groups_;
+  const int group_size_;
+  const int64_t first_group_;
+  QuantTensor& out_;
+};
+
+}  // namespace
+
+bool CanQuantize(const QuantFormat& format) {
+  return format.code != CodeType::kF8E4M3 && format.zero != ZeroType::kCode;
+}
+
+void QuantizeRow(const float* weights, int64_t row, QuantTensor* out) {
+  QUANTD_CHECK(CanQuantize(out->format), "the grid and the scales would be another format's");
+  if (out->format.is_float()) {
+    std::copy(weights, weights + out->cols, out->values.begin() + row * out->cols);
+    return;
+  }
+  RowQuantizer(weights, row, out).Run();
+}
+
+}  // namespace quantd
