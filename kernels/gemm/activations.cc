@@ -12,7 +12,7 @@ constexpr int64_t kSerialValues = 8192;
 }  // namespace
 
 void QuantizeRow(const float* x, int64_t k, QuantizedBlock* blocks) {
-  QuantizeBlocks(x, k, blocks);
+  ForBlocks(x, k, blocks, QuantizeBlock);
 }
 
 struct Activations::Reordered {

@@ -4,7 +4,7 @@
 namespace quantd::isa_avx2 {
 
 void QuantizeRow(const float* x, int64_t k, QuantizedBlock* blocks) {
-  QuantizeBlocks(x, k, blocks);
+  ForBlocks(x, k, blocks, QuantizeBlock);
 }
 
 }  // namespace quantd::isa_avx2

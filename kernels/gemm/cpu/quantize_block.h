@@ -34,6 +34,15 @@ inline int32_t MaxMagnitude(const float* x) {
   return max;
 }
 
+// log2 of how much a sub-block may grow without passing the largest of the block, as far as shifts
+// go: the difference of the exponents, one less where the fraction would pass it.
+inline int Down(int32_t largest, int32_t magnitude) {
+  const int room = (largest - magnitude) >> 23;
+  return room < kMaxShift ? room : kMaxShift;
+}
+
+inline float ScaleOf(float max) { return max / 127.0f * 0x1p-7f; }
+
 // Codes and sums of sub-block `b`, whose scale is 2^-down times that of the whole.
 inline void QuantizeSub(const float* x, float inverse, int b, int down, QuantizedBlock* block) {
   float rounded[kSub];
@@ -68,25 +77,24 @@ inline void QuantizeBlock(const float* x, QuantizedBlock* block) {
     if (largest >= kInfinity) block->scale = __builtin_nanf("");
     return;
   }
-  block->scale = max / 127.0f * 0x1p-7f;
+  block->scale = ScaleOf(max);
   const float inverse = 127.0f / max;
   for (int b = 0; b < kSubs; ++b) {
-    // The largest power of two by which the sub-block may grow without passing `max`: the
-    // difference of the exponents, one less where the fraction would pass it.
-    const int room = (largest - magnitudes[b]) >> 23;
-    const int down = room < kMaxShift ? room : kMaxShift;
+    const int down = Down(largest, magnitudes[b]);
     QuantizeSub(x + kSub * b, inverse * static_cast<float>(1 << down), b, down, block);
   }
 }
 
-inline void QuantizeBlocks(const float* x, int64_t k, QuantizedBlock* blocks) {
+// quantize(x, block) for every block of a row, the last one padded with zeros.
+template <class Quantize>
+inline void ForBlocks(const float* x, int64_t k, QuantizedBlock* blocks, const Quantize& quantize) {
   const int64_t whole = k / kQuantizedWeights;
-  for (int64_t b = 0; b < whole; ++b) QuantizeBlock(x + b * kQuantizedWeights, blocks + b);
+  for (int64_t b = 0; b < whole; ++b) quantize(x + b * kQuantizedWeights, blocks + b);
   const int64_t tail = k % kQuantizedWeights;
   if (tail == 0) return;
   float padded[kQuantizedWeights] = {};
   memcpy(padded, x + whole * kQuantizedWeights, tail * sizeof(float));
-  QuantizeBlock(padded, blocks + whole);
+  quantize(padded, blocks + whole);
 }
 
 }  // namespace

@@ -49,7 +49,7 @@ struct Prefetch {
 
 template <class Simd>
 QUANTD_INLINE void FetchLines(Prefetch& prefetch, int lines) {
-  for (int i = 0; i < lines; ++i) __builtin_prefetch(prefetch.next + 64 * i, 0, 2);
+  for (int i = 0; i < lines; ++i) __builtin_prefetch(prefetch.next + 64 * i, 0, 3);
   prefetch.next += 64 * lines;
 }
 
@@ -440,7 +440,7 @@ template <class Simd, PackedFormat kFormat>
 void RunBatch(const GemmArgs& args) {
   constexpr Rows32Format f = kRows32[static_cast<int>(kFormat)];
   constexpr int kMost = f.is_int() ? Simd::kIntColumns : Simd::kFloatColumns;
-  constexpr int64_t kSlabBytes = 192 * 1024, kPassBytes = 384 * 1024;
+  constexpr int64_t kSlabBytes = 48 * 1024, kPassBytes = 384 * 1024;
   const int64_t group_bytes = Rows32GroupBytes(kFormat, args.k, args.span);
   const int64_t column_bytes =
       f.is_int() ? args.q_stride * static_cast<int64_t>(sizeof(QuantizedBlock)) : args.k * 4;
