@@ -1,0 +1,7 @@
+#include "kernels/gemm/cpu/expand_rows.h"
+
+namespace quantd::isa_avx2 {
+
+void ExpandGroup(const ExpandArgs& args) { ExpandRows(args); }
+
+}  // namespace quantd::isa_avx2
