@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/base/status_macros.h"
+#include "kernels/gemm/naive.h"
 #include "runtime/model/linear_stack.h"
 
 namespace quantd {
@@ -57,20 +58,40 @@ double SampleStep(const ModelConfig& config, const Workload& workload,
   return config.layers * layer.value() + stack.output_scale() * output.value();
 }
 
-absl::StatusOr<double> TokensPerSecond(const ModelConfig& config, const Workload& workload,
-                                       LinearStack::Multiply multiply,
-                                       const FormatSpeedOptions& options, LinearStack& stack) {
-  // The first run brings buffers to their size.
-  stack.RunLayer(0, workload.rows, multiply);
-  std::vector<double> seconds;
-  for (int32_t rep = 0; rep < std::max(options.reps, 1); ++rep) {
-    if (options.go_on && !options.go_on()) return absl::CancelledError("interrupted");
-    seconds.push_back(SampleStep(config, workload, multiply, stack));
+/// Takes the samples of one format.
+class Sampler {
+ public:
+  Sampler(const ModelConfig& config, const FormatSpeedOptions& options, LinearStack& stack)
+      : config_(config),
+        options_(options),
+        stack_(stack),
+        reps_(std::max(options.reps, 1)),
+        total_(static_cast<double>(Workloads().size()) * reps_ * (options.naive ? 2 : 1)) {}
+
+  /// The median of the samples.
+  absl::StatusOr<double> TokensPerSecond(const Workload& workload, LinearStack::Multiply multiply) {
+    // The first run brings buffers to their size.
+    stack_.RunLayer(0, workload.rows, multiply);
+    std::vector<double> seconds;
+    for (int32_t rep = 0; rep < reps_; ++rep) {
+      if (options_.go_on && !options_.go_on(done_++ / total_)) {
+        return absl::CancelledError("interrupted");
+      }
+      seconds.push_back(SampleStep(config_, workload, multiply, stack_));
+    }
+    const auto middle = seconds.begin() + reps_ / 2;
+    std::nth_element(seconds.begin(), middle, seconds.end());
+    return static_cast<double>(workload.rows) / *middle;
   }
-  const auto middle = seconds.begin() + static_cast<int64_t>(seconds.size() / 2);
-  std::nth_element(seconds.begin(), middle, seconds.end());
-  return static_cast<double>(workload.rows) / *middle;
-}
+
+ private:
+  const ModelConfig& config_;
+  const FormatSpeedOptions& options_;
+  LinearStack& stack_;
+  const int32_t reps_;
+  const double total_;  // samples
+  double done_ = 0;
+};
 
 }  // namespace
 
@@ -102,11 +123,15 @@ absl::StatusOr<FormatSpeed> MeasureFormat(const ModelConfig& config, const Quant
   QUANTD_ASSIGN_OR_RETURN(speed.weight_bytes, PackedModelBytes(config, format));
   QUANTD_ASSIGN_OR_RETURN(const std::unique_ptr<LinearStack> stack,
                           LinearStack::Create(config, format, options.layers, kernels, pool));
+  Sampler sampler(config, options, *stack);
   for (const Workload& workload : Workloads()) {
     WorkloadSpeed result;
     result.kernel = Describe(*kernels.SelectGemm(format, stack->layout(), workload.rows));
-    QUANTD_ASSIGN_OR_RETURN(result.tokens_per_second,
-                            TokensPerSecond(config, workload, RunGemm, options, *stack));
+    QUANTD_ASSIGN_OR_RETURN(result.tokens_per_second, sampler.TokensPerSecond(workload, RunGemm));
+    if (options.naive) {
+      QUANTD_ASSIGN_OR_RETURN(result.naive_tokens_per_second,
+                              sampler.TokensPerSecond(workload, RunNaiveGemm));
+    }
     speed.workloads.push_back(std::move(result));
   }
   return speed;

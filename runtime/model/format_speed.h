@@ -37,14 +37,16 @@ const std::vector<ComparedFormat>& ComparedFormats();
 struct FormatSpeedOptions {
   int32_t layers = 0;  ///< held in memory; see LinearStack::Create
   int32_t reps = 3;    ///< samples of each figure, of which the median counts
-  /// Called between samples; returning false cancels.
-  std::function<bool()> go_on;
+  bool naive = false;  ///< also measure RunNaiveGemm
+  /// Called before each sample, with how much of all is done, in [0, 1). Returning false cancels.
+  std::function<bool(double done)> go_on;
 };
 
 /// One format's speed in one workload.
 struct WorkloadSpeed {
   double tokens_per_second = 0;
-  GemmKernelInfo kernel;
+  double naive_tokens_per_second = 0;  ///< weights dequantized to floats first; 0 = not measured
+  GemmKernelInfo kernel;               ///< the first figure's
 };
 
 /// What a model of some shape would do with all its matrices in one format.

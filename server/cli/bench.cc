@@ -11,6 +11,7 @@
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "server/cli/bench_formats.h"
 #include "server/cli/bench_harness.h"
 #include "server/cli/commands.h"
 #include "server/cli/hardware_report.h"
@@ -36,6 +37,8 @@ struct BenchOptions {
   int32_t reps = 3;
   bool json = false;
   RuntimeFlags runtime;
+  bool compare = false;
+  FormatBenchOptions formats;
 };
 
 struct BenchResult {
@@ -248,6 +251,16 @@ void PrintReport(const BenchOptions& options, const RuntimeContext& runtime,
 }
 
 int Bench(BenchOptions options) {
+  if (options.compare) {
+    options.formats.reps = options.reps;
+    options.formats.json = options.json;
+    options.formats.runtime = options.runtime;
+    return BenchFormats(options.formats);
+  }
+  if (options.model.empty()) {
+    return Fail(kCommand, absl::InvalidArgumentError(absl::StrCat(
+                              "MODEL or --formats is required; see '", kCommand, " --help'")));
+  }
   InterruptScope interrupts;
   const auto runtime = OpenRuntime(options.runtime);
   if (!runtime.ok()) return Fail(kCommand, runtime.status());
@@ -276,13 +289,38 @@ void AddCount(CLI::App* command, const char* flag, int32_t* field, int32_t least
       ->capture_default_str();
 }
 
+/// --formats and what belongs to it; the options of a model's benchmark, added before, exclude it.
+void AddFormatOptions(CLI::App* command, BenchOptions* options) {
+  FormatBenchOptions& formats = options->formats;
+  CLI::Option* compare = command->add_flag(
+      "--formats", options->compare,
+      "Instead of a model, compare weight formats on random weights of one shape");
+  for (const char* other : {"model", "--prompt", "--gen", "--depth", "--batch", "--kv-type"}) {
+    compare->excludes(command->get_option(other));
+  }
+  const auto add = [&](const char* flag, auto& field, const char* type, const char* help) {
+    return command->add_option(flag, field, help)->type_name(type)->needs(compare);
+  };
+  add("--shape", formats.shape, "NAME", "Shape; 'quantd synth --list-shapes' shows them")
+      ->capture_default_str();
+  add("--only", formats.only, "FORMAT,...", "These formats (default: all)")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  add("--layers", formats.layers, "N",
+      "Layers held in memory and run in turn; 0 = more than the caches hold")
+      ->check(CLI::Range(0, 1 << 16))
+      ->capture_default_str();
+  add("--svg", formats.svg_path, "FILE", "Also draw a bar chart of the relative speeds");
+  add("--json-file", formats.json_path, "FILE", "Also write the JSON object here");
+}
+
 }  // namespace
 
 void AddBench(CLI::App& app, CommandFn* run) {
   auto options = std::make_shared<BenchOptions>();
   CLI::App* command =
       app.add_subcommand("bench", "Measure prefill and decode, beside this machine's limits");
-  command->add_option("model", options->model, "A .gguf file")->required()->type_name("MODEL");
+  command->add_option("model", options->model, "A .gguf file")->type_name("MODEL");
   AddCount(command, "--prompt", &options->prompt, 0,
            "Tokens of the prefill test, one sequence (at most the context); 0 = no such test");
   AddCount(command, "--gen", &options->gen, 0,
@@ -301,21 +339,30 @@ void AddBench(CLI::App& app, CommandFn* run) {
            "Repetitions, after a warm-up; the median is reported");
   command->add_flag("--json", options->json,
                     "One JSON object {host, model, results: [{test, batch, tokens_per_second,\n"
-                    "stddev, ...}]}");
+                    "stddev, ...}]}; with --formats {host, shape, relative_to, workloads,\n"
+                    "formats: [{format, weight_bytes, workloads: {decode: {...}, ...}}]}");
   AddKvTypeFlag(command, &options->runtime);
   AddThreadFlag(command, &options->runtime);
   AddKernelFlags(command, &options->runtime);
   AddQuietFlag(command, &options->runtime);
+  AddFormatOptions(command, options.get());
   command->footer(
       "The forward pass is timed alone: random tokens, no sampling, no text. Decoding one token\n"
       "reads every weight once, so its limit is how fast memory is read; that is measured in the\n"
       "same run and the share reached is shown. A batch shares each read among its sequences.\n"
       "\n"
+      "--formats times the matrix products alone (no attention, norms or sampling) of a few "
+      "layers,\n"
+      "scaled to the whole model: with the kernel that serving would choose, and the naive way,\n"
+      "where weights are dequantized to floats and then multiplied. It takes 2 to 3 minutes.\n"
+      "\n"
       "Examples:\n"
       "  quantd bench model.gguf\n"
       "  quantd bench model.gguf --prompt 0 --gen 128 --batch 1 --threads 4\n"
       "  quantd synth --list-shapes     # models of real shapes without real weights\n"
-      "  quantd bench model.gguf --json > results.json");
+      "  quantd bench model.gguf --json > results.json\n"
+      "  quantd bench --formats --svg formats.svg\n"
+      "  quantd bench --formats --shape llama-3-8b --only F16,Q8_0,Q4_K,Q4_0 --json");
   const CLI::Option* prompt = command->get_option("--prompt");
   command->callback([=] {
     options->prompt_given = prompt->count() > 0;

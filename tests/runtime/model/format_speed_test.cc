@@ -19,6 +19,7 @@ TEST(FormatSpeed, EveryComparedFormatIsMeasured) {
   config.layers = 1;
   FormatSpeedOptions options;
   options.reps = 1;
+  options.naive = true;
   for (const ComparedFormat& compared : ComparedFormats()) {
     const auto speed = MeasureFormat(config, compared.format, options, **kernels, pool);
     ASSERT_TRUE(speed.ok()) << compared.name << ": " << speed.status();
@@ -27,6 +28,7 @@ TEST(FormatSpeed, EveryComparedFormatIsMeasured) {
     for (size_t i = 0; i < Workloads().size(); ++i) {
       const int64_t rows = Workloads()[i].rows;
       EXPECT_GT(speed->workloads[i].tokens_per_second, 0) << compared.name;
+      EXPECT_GT(speed->workloads[i].naive_tokens_per_second, 0) << compared.name;
       EXPECT_EQ(
           speed->workloads[i].kernel.name,
           Describe(*(*kernels)->SelectGemm(compared.format, WeightLayout::kRows32, rows)).name);
@@ -46,13 +48,17 @@ TEST(FormatSpeed, StopsWhenToldTo) {
   const auto kernels = KernelSet::Create(ProbeHardware(), {});
   ASSERT_TRUE(kernels.ok()) << kernels.status();
   ThreadPool pool(1);
-  int asked = 0;
+  std::vector<double> done;
   FormatSpeedOptions options;
-  options.go_on = [&] { return ++asked < 3; };
+  options.reps = 2;
+  options.go_on = [&](double part) {
+    done.push_back(part);
+    return done.size() < 3;
+  };
   const auto speed =
       MeasureFormat(ConfigOf(*FindSynthShape("tiny")), kQ8_0, options, **kernels, pool);
   EXPECT_EQ(speed.status().code(), absl::StatusCode::kCancelled);
-  EXPECT_EQ(asked, 3);
+  EXPECT_EQ(done, (std::vector<double>{0, 1.0 / 8, 2.0 / 8}));
 }
 
 }  // namespace
