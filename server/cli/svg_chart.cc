@@ -148,13 +148,13 @@ class Renderer {
     const double scale = kPlotWidth / most;
     Text(left, y + 15, "panel", "start", panel.title);
     Axis(left, top, bottom, most, scale);
+    if (chart_.reference > 0) {
+      VerticalLine(left + chart_.reference * scale, top, bottom, "reference");
+    }
     double at = top + kGroupGap;
     for (const BarChart::Group& group : panel.groups) {
       Group(group, left, at, scale);
       at += GroupHeight(group);
-    }
-    if (chart_.reference > 0) {
-      VerticalLine(left + chart_.reference * scale, top, bottom, "reference");
     }
   }
 
