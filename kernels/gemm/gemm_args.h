@@ -46,6 +46,7 @@ struct GemmArgs {
   int64_t q_stride;         ///< blocks
   float* y;                 ///< [m, rows]
   int64_t y_stride;         ///< floats
+  bool accumulate = false;  ///< go on from the sums in y: an earlier part of K is done
 };
 
 using GemmRun = void (*)(const GemmArgs& args);

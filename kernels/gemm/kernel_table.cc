@@ -15,16 +15,16 @@ namespace {
 // THE table; where an instruction set gains nothing over a weaker one it has no functions.
 struct IsaColumn {
   Isa isa;
-  RunPair (*runs)(PackedFormat format);  ///< null: the scalar reference
+  KernelRuns (*runs)(PackedFormat format);  ///< null: the scalar reference
   const char* multiply_floats;
   const char* multiply_bytes;
   bool has_byte_dot;  ///< one instruction multiplies and adds bytes
 };
 
 #if defined(__x86_64__)
-template <RunPair (*... kFamilies)(PackedFormat)>
-RunPair FirstOf(PackedFormat format) {
-  RunPair found{nullptr, nullptr};
+template <KernelRuns (*... kFamilies)(PackedFormat)>
+KernelRuns FirstOf(PackedFormat format) {
+  KernelRuns found{nullptr, nullptr, nullptr};
   ((found = found.decode == nullptr ? kFamilies(format) : found), ...);
   return found;
 }
@@ -46,6 +46,9 @@ constexpr IsaColumn kColumns[] = {
 #endif
     {Isa::kReference, nullptr, "scalar fma", "scalar integer multiply", false},
 };
+
+// From how many input rows on expanding a slab of weights pays (measured on Zen 5).
+constexpr int64_t kWideM = 48;
 
 // What comes before the multiplication; "" when the codes are multiplied as they lie in memory.
 const char* Unpacking(PackedFormat format) {
@@ -98,18 +101,23 @@ std::vector<GemmKernel> BuildTable() {
         table.push_back(kernel);
         continue;
       }
-      const RunPair runs = column.runs(entry.packed);
-      if (runs.decode == nullptr) continue;
-      const std::string prefix = kernel.name;
-      kernel.name = prefix + "_decode";
-      kernel.max_m = 1;
-      kernel.run = runs.decode;
-      table.push_back(kernel);
-      kernel.name = prefix + "_batch";
-      kernel.min_m = 2;
-      kernel.max_m = 0;
-      kernel.run = runs.batch;
-      table.push_back(kernel);
+      const KernelRuns runs = column.runs(entry.packed);
+      const std::string prefix = kernel.name, how = kernel.how;
+      const auto add = [&](const char* suffix, int64_t min_m, int64_t max_m, GemmRun run) {
+        if (run == nullptr) return;
+        kernel.name = prefix + suffix;
+        kernel.min_m = min_m;
+        kernel.max_m = max_m;
+        kernel.run = run;
+        table.push_back(kernel);
+      };
+      add("_decode", 1, 1, runs.decode);
+      if (runs.wide != nullptr) {
+        kernel.how = absl::StrCat("slabs expanded to bytes, then ", column.multiply_bytes);
+        add("_wide", kWideM, 0, runs.wide);
+        kernel.how = how;
+      }
+      add("_batch", 2, 0, runs.batch);
     }
   }
   return table;

@@ -52,6 +52,14 @@ inline constexpr PackedFormat kFirstTwoLevel = PackedFormat::kQ2_K;
 inline constexpr PackedFormat kFirstAffine = PackedFormat::kInt8;
 inline constexpr PackedFormat kEndFormats = static_cast<PackedFormat>(kPackedFormats);
 
+/// What slabs of other formats are expanded to for many input rows: bytes, F32 scales and mins. Not
+/// formats of weights: they exist in a kernel's scratch memory only.
+inline constexpr PackedFormat kExpandedBytes = kEndFormats;
+inline constexpr PackedFormat kExpanded = static_cast<PackedFormat>(kPackedFormats + 1);
+inline constexpr PackedFormat kExpandedFine = static_cast<PackedFormat>(kPackedFormats + 2);
+inline constexpr PackedFormat kExpandedMin = static_cast<PackedFormat>(kPackedFormats + 3);
+inline constexpr PackedFormat kExpandedMinFine = static_cast<PackedFormat>(kPackedFormats + 4);
+
 inline constexpr int kGroupRows = 32;      ///< output rows that are interleaved
 inline constexpr int kHalfRows = 16;       ///< of them that a 64-byte vector holds
 inline constexpr int kBlockWeights = 32;   ///< consecutive k in a block
@@ -141,7 +149,7 @@ struct Rows32Format {
 /// Integer tables are added to this, so that their values are unsigned bytes like other codes.
 inline constexpr int kTableOffset = 128;
 
-inline constexpr Rows32Format kRows32[kPackedFormats] = {
+inline constexpr Rows32Format kRows32[] = {
     /* F32    */ {Codes::kFloat, 32, 0, 1},
     /* F16    */ {Codes::kFloat, 16, 0, 1},
     /* BF16   */ {Codes::kFloat, 16, 0, 1},
@@ -170,7 +178,24 @@ inline constexpr Rows32Format kRows32[kPackedFormats] = {
     /* fine   */ {Codes::kInt, 3, 0, 16, SetType::kF32, SetType::kZero},
     /* fine   */ {Codes::kInt, 4, 0, 16, SetType::kF32, SetType::kZero},
     /* fine   */ {Codes::kInt, 8, 0, 16, SetType::kF32, SetType::kZero},
+    /* expanded: tables; codes up to 6 bits; codes up to 5 bits with mins */
+    {Codes::kInt, 8, 128, 32, SetType::kF32},
+    {Codes::kInt, 8, 32, 32, SetType::kF32},
+    {Codes::kInt, 8, 32, 16, SetType::kF32},
+    {Codes::kInt, 8, 0, 32, SetType::kF32, SetType::kF32},
+    {Codes::kInt, 8, 0, 16, SetType::kF32, SetType::kF32},
 };
+
+/// What a format is expanded to; the format itself where that gains nothing: floats, bytes, nibbles
+/// with plain scales, and spans, whose scales cover several blocks.
+constexpr PackedFormat ExpandedOf(PackedFormat format) {
+  const Rows32Format& f = kRows32[static_cast<int>(format)];
+  if (!f.is_int() || f.set_weights == 0 || f.min == SetType::kZero) return format;
+  if (f.bits == 8 || (f.bits == 4 && !f.two_level())) return format;
+  if (f.codes == Codes::kIntTable) return kExpandedBytes;
+  if (f.has_min()) return f.fine() ? kExpandedMinFine : kExpandedMin;
+  return f.fine() ? kExpandedFine : kExpanded;
+}
 
 constexpr const Rows32Format& FormatOf(PackedFormat format) {
   return kRows32[static_cast<int>(format)];

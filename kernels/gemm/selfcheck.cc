@@ -14,8 +14,8 @@ namespace {
 
 constexpr int64_t kRows = kGroupRows + 21;
 // Every width of a column tile, and more than one tile.
-constexpr int64_t kInputRows[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 19};
-constexpr int64_t kMaxInputRows = 19;
+constexpr int64_t kInputRows[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 19, 49};
+constexpr int64_t kMaxInputRows = 49;
 
 // A K with a tail, as far as the format has one, and more than one superblock.
 int64_t CheckedK(const QuantFormat& format) {

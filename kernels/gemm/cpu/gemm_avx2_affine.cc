@@ -3,7 +3,7 @@
 
 namespace quantd::isa_avx2 {
 
-RunPair AffineRuns(PackedFormat format) {
+KernelRuns AffineRuns(PackedFormat format) {
   return FindRuns<Simd, kFirstAffine, kEndFormats>(format);
 }
 

@@ -3,7 +3,7 @@
 
 namespace quantd::isa_avx2 {
 
-RunPair BlockRuns(PackedFormat format) {
+KernelRuns BlockRuns(PackedFormat format) {
   return FindRuns<Simd, kFirstBlock, kFirstTwoLevel>(format);
 }
 

@@ -3,6 +3,8 @@
 
 namespace quantd::isa_avx2 {
 
-RunPair FloatRuns(PackedFormat format) { return FindRuns<Simd, kFirstFloat, kFirstBlock>(format); }
+KernelRuns FloatRuns(PackedFormat format) {
+  return FindRuns<Simd, kFirstFloat, kFirstBlock>(format);
+}
 
 }  // namespace quantd::isa_avx2

@@ -3,7 +3,7 @@
 
 namespace quantd::isa_avx512vnni {
 
-RunPair BlockRuns(PackedFormat format) {
+KernelRuns BlockRuns(PackedFormat format) {
   return FindRuns<Simd, kFirstBlock, kFirstTwoLevel>(format);
 }
 

@@ -3,7 +3,7 @@
 
 namespace quantd::isa_avx512vnni {
 
-RunPair TwoLevelRuns(PackedFormat format) {
+KernelRuns TwoLevelRuns(PackedFormat format) {
   return FindRuns<Simd, kFirstTwoLevel, kFirstAffine>(format);
 }
 

@@ -3,7 +3,7 @@
 
 namespace quantd::isa_avxvnni {
 
-RunPair BlockRuns(PackedFormat format) {
+KernelRuns BlockRuns(PackedFormat format) {
   return FindRuns<Simd, kFirstBlock, kFirstTwoLevel>(format);
 }
 

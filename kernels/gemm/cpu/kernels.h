@@ -10,29 +10,30 @@
 
 namespace quantd {
 
-struct RunPair {
+struct KernelRuns {
   GemmRun decode;  ///< m = 1
   GemmRun batch;   ///< m >= 2
+  GemmRun wide;  ///< many rows: slabs of weights are expanded first; null where that gains nothing
 };
 
 #if defined(__x86_64__)
 namespace isa_avx2 {
-RunPair FloatRuns(PackedFormat format);
-RunPair BlockRuns(PackedFormat format);
-RunPair TwoLevelRuns(PackedFormat format);
-RunPair AffineRuns(PackedFormat format);
+KernelRuns FloatRuns(PackedFormat format);
+KernelRuns BlockRuns(PackedFormat format);
+KernelRuns TwoLevelRuns(PackedFormat format);
+KernelRuns AffineRuns(PackedFormat format);
 void QuantizeRow(const float* x, int64_t k, QuantizedBlock* blocks);
 }  // namespace isa_avx2
 namespace isa_avxvnni {
-RunPair BlockRuns(PackedFormat format);
-RunPair TwoLevelRuns(PackedFormat format);
-RunPair AffineRuns(PackedFormat format);
+KernelRuns BlockRuns(PackedFormat format);
+KernelRuns TwoLevelRuns(PackedFormat format);
+KernelRuns AffineRuns(PackedFormat format);
 }  // namespace isa_avxvnni
 namespace isa_avx512vnni {
-RunPair FloatRuns(PackedFormat format);
-RunPair BlockRuns(PackedFormat format);
-RunPair TwoLevelRuns(PackedFormat format);
-RunPair AffineRuns(PackedFormat format);
+KernelRuns FloatRuns(PackedFormat format);
+KernelRuns BlockRuns(PackedFormat format);
+KernelRuns TwoLevelRuns(PackedFormat format);
+KernelRuns AffineRuns(PackedFormat format);
 void QuantizeRow(const float* x, int64_t k, QuantizedBlock* blocks);
 }  // namespace isa_avx512vnni
 #endif

@@ -98,14 +98,19 @@ struct UnsignedDot : SignedDot<Base> {
 
 struct Simd : YmmBase<Simd> {
   using Base = YmmBase<Simd>;
+  // Bits that matter for saturation: bytes of the expanded forms hold codes of 6, or with mins 5.
+  static constexpr int DotBits(PackedFormat format) {
+    const Rows32Format& f = FormatOf(format);
+    if (f.codes == Codes::kIntTable) return 8;
+    if (f.bits == 8 && f.zero == 32) return 6;
+    return f.bits == 8 && f.min == SetType::kF32 ? 5 : f.bits;
+  }
   template <int kBits, int kZero>
   struct DotOf {
     using Type = NarrowDot<Base, kBits>;
   };
   template <PackedFormat kFormat>
-  using Dot =
-      typename DotOf<FormatOf(kFormat).codes == Codes::kIntTable ? 8 : FormatOf(kFormat).bits,
-                     FormatOf(kFormat).zero>::Type;
+  using Dot = typename DotOf<DotBits(kFormat), FormatOf(kFormat).zero>::Type;
 };
 template <>
 struct Simd::DotOf<8, 128> {

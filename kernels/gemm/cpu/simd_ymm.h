@@ -102,6 +102,20 @@ struct YmmBase {
     memcpy(&bytes, at, sizeof(bytes));
     return _mm256_set1_epi32(bytes);
   }
+  static QUANTD_INLINE Floats LoadFirst(const float* at, int count) {
+    float all[16] = {};
+    memcpy(all, at, count * sizeof(float));
+    return {{_mm256_loadu_ps(all), _mm256_loadu_ps(all + 8)}};
+  }
+  template <int kN>
+  static QUANTD_INLINE Bytes AddBytes(const Bytes& bytes) {
+    const __m256i all = _mm256_set1_epi8(static_cast<char>(kN));
+    return {{_mm256_add_epi8(bytes.v[0], all), _mm256_add_epi8(bytes.v[1], all)}};
+  }
+  static QUANTD_INLINE void StoreBytes(uint8_t* at, const Bytes& bytes) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(at), bytes.v[0]);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(at + 32), bytes.v[1]);
+  }
   static QUANTD_INLINE Ints ZeroInts() {
     return {{_mm256_setzero_si256(), _mm256_setzero_si256()}};
   }

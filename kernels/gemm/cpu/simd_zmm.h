@@ -57,6 +57,14 @@ struct ZmmBase {
   static QUANTD_INLINE void StoreFirst(float* at, Floats v, int count) {
     _mm512_mask_storeu_ps(at, static_cast<__mmask16>((1u << count) - 1), v);
   }
+  static QUANTD_INLINE Floats LoadFirst(const float* at, int count) {
+    return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), at);
+  }
+  template <int kN>
+  static QUANTD_INLINE Bytes AddBytes(Bytes bytes) {
+    return _mm512_add_epi8(bytes, _mm512_set1_epi8(static_cast<char>(kN)));
+  }
+  static QUANTD_INLINE void StoreBytes(uint8_t* at, Bytes bytes) { _mm512_storeu_si512(at, bytes); }
   static QUANTD_INLINE Ints ZeroInts() { return _mm512_setzero_si512(); }
   static QUANTD_INLINE Ints Set1(int32_t value) { return _mm512_set1_epi32(value); }
   static QUANTD_INLINE Ints ShiftLeft(Ints a, Ints count) { return _mm512_sllv_epi32(a, count); }
