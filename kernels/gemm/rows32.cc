@@ -90,6 +90,9 @@ void StoreSet(SetType type, float value, int row, uint8_t* set) {
     case SetType::kE8M0:
       set[row] = static_cast<uint8_t>(value == 0 ? 0 : std::ilogb(value) + 128);
       return;
+    case SetType::kHigh4:
+      set[row] |= static_cast<uint8_t>(static_cast<int>(value) << 4);
+      return;
     default:
       set[row] = static_cast<uint8_t>(static_cast<int>(value));
       return;
@@ -97,7 +100,7 @@ void StoreSet(SetType type, float value, int row, uint8_t* set) {
 }
 
 float PackedMin(SetType type, const QuantTensor& t, int64_t index) {
-  if (type == SetType::kU8) return t.sub_mins[index];
+  if (type == SetType::kU8 || type == SetType::kHigh4) return t.sub_mins[index];
   if (type != SetType::kZero) return t.mins[index];
   if (t.format.zero == ZeroType::kCode) return t.zeros[index];
   return static_cast<float>(1 << (t.format.bits - 1));
@@ -113,7 +116,7 @@ void PackSets(const SuperView& view, const QuantTensor& t, int64_t t_row, int64_
     if (f.has_min()) Store(out + 2 * (kGroupRows + row), FloatToHalf(t.mins[super]));
   }
   uint8_t* const scales = out + f.super_scale_bytes();
-  uint8_t* const mins = scales + view.sets() * kGroupRows * SetBytes(f.scale);
+  uint8_t* const mins = out + f.min_offset(view.blocks, view.span);
   const int weights = f.set_weights == 0 ? view.span : f.set_weights;
   for (int set = 0; set < view.sets(); ++set) {
     const int64_t at = k + int64_t{set} * weights;
@@ -123,7 +126,7 @@ void PackSets(const SuperView& view, const QuantTensor& t, int64_t t_row, int64_
     const float scale = f.two_level() ? t.sub_scales[index] : t.scales[index];
     StoreSet(f.scale, scale, row, scales + set * kGroupRows * SetBytes(f.scale));
     if (!f.has_min()) continue;
-    StoreSet(f.min, PackedMin(f.min, t, index), row, mins + set * kGroupRows * SetBytes(f.min));
+    StoreSet(f.min, PackedMin(f.min, t, index), row, mins + set * kGroupRows * f.min_stride());
   }
 }
 
@@ -173,6 +176,10 @@ float LoadSet(SetType type, const uint8_t* set, int row) {
       return std::ldexp(1.0f, set[row] - 128);
     case SetType::kI8:
       return static_cast<int8_t>(set[row]);
+    case SetType::kLow4:
+      return static_cast<float>(set[row] & 15);
+    case SetType::kHigh4:
+      return static_cast<float>(set[row] >> 4);
     default:
       return set[row];
   }
@@ -246,9 +253,7 @@ float SuperView::Scale(int row, int set) const {
 
 float SuperView::StoredMin(int row, int set) const {
   const Rows32Format& f = FormatOf(format);
-  const uint8_t* const mins = data + f.super_scale_bytes() +
-                              sets() * kGroupRows * SetBytes(f.scale) +
-                              set * kGroupRows * SetBytes(f.min);
+  const uint8_t* const mins = data + f.min_offset(blocks, span) + set * kGroupRows * f.min_stride();
   return LoadSet(f.min, mins, row);
 }
 

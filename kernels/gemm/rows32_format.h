@@ -80,15 +80,18 @@ enum class SetType : uint8_t {
   kNone,
   kF32,
   kF16,
-  kE8M0,  ///< exponent e: 2^(e - 128)
-  kI8,    ///< small integer, to be multiplied by the superblock's F16
-  kU8,    ///< likewise, for mins
-  kZero,  ///< integer zero point z: the min is -(scale * z)
+  kE8M0,   ///< exponent e: 2^(e - 128)
+  kI8,     ///< small integer, to be multiplied by the superblock's F16
+  kU8,     ///< likewise, for mins
+  kLow4,   ///< as kI8, 0 .. 15, in the low half of a byte
+  kHigh4,  ///< as kU8, 0 .. 15, in the high half of the scale's byte
+  kZero,   ///< integer zero point z: the min is -(scale * z)
 };
 
 constexpr int SetBytes(SetType type) {
   switch (type) {
     case SetType::kNone:
+    case SetType::kHigh4:
       return 0;
     case SetType::kF32:
       return 4;
@@ -103,9 +106,9 @@ constexpr int SetBytes(SetType type) {
 /// row group is its superblocks one after the other; the matrix is its row groups. A float format
 /// has no superblocks: a row group is the 32 rows' values of every k.
 ///
-/// Header: with two levels (kI8, kU8) 32 F16 scales and, if there are mins, 32 F16 mins; then the
-/// scale sets, each 32 scales; then the min sets; padded to 64 bytes. Set s covers the s-th
-/// `set_weights` consecutive k.
+/// Header: with two levels (kI8, kU8; kLow4, kHigh4) 32 F16 scales and, if there are mins, 32 F16
+/// mins; then the scale sets, each 32 scales; then the min sets; padded to 64 bytes. Set s covers
+/// the s-th `set_weights` consecutive k.
 ///
 /// Block: planes of 64-byte vectors, vector (j, h) having byte 4 * row + i for k = 4 * j + i and
 /// row = 16 * h .. 16 * h + 15. A plane of p bits holds the 8 / p vectors j, j + p, j + 2p ... in
@@ -122,7 +125,7 @@ struct Rows32Format {
   constexpr bool is_float() const { return codes == Codes::kFloat; }
   /// Multiplied in integers, by int8 activations.
   constexpr bool is_int() const { return codes == Codes::kInt || codes == Codes::kIntTable; }
-  constexpr bool two_level() const { return scale == SetType::kI8; }
+  constexpr bool two_level() const { return scale == SetType::kI8 || scale == SetType::kLow4; }
   constexpr bool has_min() const { return min != SetType::kNone; }
   constexpr bool fine() const { return set_weights == 16; }
   constexpr int low_bits() const { return bits == 3 ? 2 : bits == 5 || bits == 6 ? 4 : bits; }
@@ -134,6 +137,15 @@ struct Rows32Format {
   constexpr int sets(int blocks, int span) const {
     const int weights = set_weights == 0 ? span : set_weights;
     return (blocks * kBlockWeights + weights - 1) / weights;
+  }
+  /// Where the first min set lies in the header.
+  constexpr int min_offset(int blocks, int span) const {
+    const bool shared = min == SetType::kHigh4;
+    return super_scale_bytes() + (shared ? 0 : sets(blocks, span) * kGroupRows * SetBytes(scale));
+  }
+  /// Bytes from a row's min to the next row's.
+  constexpr int min_stride() const {
+    return min == SetType::kHigh4 ? SetBytes(scale) : SetBytes(min);
   }
   constexpr int header_bytes(int blocks, int span) const {
     const int raw =
@@ -163,7 +175,7 @@ inline constexpr Rows32Format kRows32[] = {
     /* Q5_1   */ {Codes::kInt, 5, 0, 32, SetType::kF16, SetType::kF16},
     /* IQ4_NL */ {Codes::kIntTable, 4, kTableOffset, 32, SetType::kF16},
     /* MXFP4  */ {Codes::kIntTable, 4, kTableOffset, 32, SetType::kE8M0},
-    /* Q2_K   */ {Codes::kInt, 2, 0, 16, SetType::kI8, SetType::kU8},
+    /* Q2_K   */ {Codes::kInt, 2, 0, 16, SetType::kLow4, SetType::kHigh4},
     /* Q3_K   */ {Codes::kInt, 3, 4, 16, SetType::kI8},
     /* Q4_K   */ {Codes::kInt, 4, 0, 32, SetType::kI8, SetType::kU8},
     /* Q5_K   */ {Codes::kInt, 5, 0, 32, SetType::kI8, SetType::kU8},

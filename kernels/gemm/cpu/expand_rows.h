@@ -83,6 +83,12 @@ inline void ExpandSetValues(SetType type, const uint8_t* at, const float* upper,
     case SetType::kU8:
       for (int r = 0; r < kGroupRows; ++r) out[r] = upper[r] * at[r];
       return;
+    case SetType::kLow4:
+      for (int r = 0; r < kGroupRows; ++r) out[r] = upper[r] * (at[r] & 15);
+      return;
+    case SetType::kHigh4:
+      for (int r = 0; r < kGroupRows; ++r) out[r] = upper[r] * (at[r] >> 4);
+      return;
     case SetType::kZero:
       for (int r = 0; r < kGroupRows; ++r) out[r] = at[r];
       return;
@@ -100,7 +106,7 @@ struct ExpandedSuper {
   ExpandedSuper(const Rows32Format& format, const uint8_t* w, int blocks, int span)
       : f(&format),
         scales(w + format.super_scale_bytes()),
-        mins(scales + format.sets(blocks, span) * kGroupRows * SetBytes(format.scale)),
+        mins(w + format.min_offset(blocks, span)),
         codes(w + format.header_bytes(blocks, span)) {
     if (!f->two_level()) return;
     ExpandHalves(w, scale_upper, kGroupRows);
@@ -112,7 +118,7 @@ struct ExpandedSuper {
     for (int r = 0; r < kGroupRows; ++r) out->zero[r] = static_cast<float>(zero);
     for (int r = 0; r < kGroupRows; ++r) out->min[r] = 0;
     const uint8_t* const scale = scales + set * kGroupRows * SetBytes(f->scale);
-    const uint8_t* const min = mins + set * kGroupRows * SetBytes(f->min);
+    const uint8_t* const min = mins + set * kGroupRows * f->min_stride();
     ExpandSetValues(f->scale, scale, scale_upper, out->scale);
     ExpandSetValues(f->min, min, min_upper, f->min == SetType::kZero ? out->zero : out->min);
   }

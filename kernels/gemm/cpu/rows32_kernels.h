@@ -9,7 +9,8 @@
 // stay local to their file.
 //
 // Simd provides, with `Floats` and `Ints` holding one lane for each of 16 rows:
-//   Zero(), Set1(float), LoadF32/LoadF16/LoadBF16(p), LoadI8/LoadU8/LoadE8M0(p) -> Floats,
+//   Zero(), Set1(float), LoadF32/LoadF16/LoadBF16(p), LoadI8/LoadU8/LoadE8M0(p),
+//   LoadU4<shift>(p) -> Floats,
 //   Fma(a, b, c), Mul(a, b), Negate(a), ToFloats(Ints), Store(p, Floats), StoreFirst(p, Floats, n),
 //   LoadFirst(p, n)
 //   ZeroInts(), Set1(int32_t) -> Ints, ShiftLeft(Ints, Ints), Add(Ints, Ints)
@@ -107,6 +108,8 @@ struct Tile {
     if constexpr (kType == SetType::kE8M0) return Simd::LoadE8M0(at);
     if constexpr (kType == SetType::kI8) return Simd::Mul(upper, Simd::LoadI8(at));
     if constexpr (kType == SetType::kU8) return Simd::Mul(upper, Simd::LoadU8(at));
+    if constexpr (kType == SetType::kLow4) return Simd::Mul(upper, Simd::template LoadU4<0>(at));
+    if constexpr (kType == SetType::kHigh4) return Simd::Mul(upper, Simd::template LoadU4<4>(at));
     if constexpr (kType == SetType::kZero) return Simd::Mul(upper, Simd::Negate(Simd::LoadU8(at)));
   }
 
@@ -117,8 +120,7 @@ struct Tile {
 
     QUANTD_INLINE Super(const uint8_t* w, int blocks, int span, int first_half) {
       scales = w + f.super_scale_bytes() + first_half * kHalfRows * SetBytes(f.scale);
-      mins = w + f.super_scale_bytes() + first_half * kHalfRows * SetBytes(f.min) +
-             f.sets(blocks, span) * kGroupRows * SetBytes(f.scale);
+      mins = w + f.min_offset(blocks, span) + first_half * kHalfRows * f.min_stride();
       codes = w + f.header_bytes(blocks, span);
       next = codes + blocks * f.block_bytes();
       if constexpr (f.two_level()) {
@@ -134,7 +136,7 @@ struct Tile {
                               scale_upper[h]);
     }
     QUANTD_INLINE Floats Min(int set, int h, const Floats& scale) const {
-      const uint8_t* const at = mins + (set * kGroupRows + h * kHalfRows) * SetBytes(f.min);
+      const uint8_t* const at = mins + (set * kGroupRows + h * kHalfRows) * f.min_stride();
       return LoadSet<f.min>(at, f.min == SetType::kZero ? scale : min_upper[h]);
     }
   };

@@ -64,6 +64,15 @@ struct YmmBase {
     return {{_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(Load8Bytes(at))),
              _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(Load8Bytes(at + 8)))}};
   }
+  template <int kShift>  // 0: low halves of the bytes, 4: high ones
+  static QUANTD_INLINE Floats LoadU4(const uint8_t* at) {
+    Floats result;
+    for (int h = 0; h < 2; ++h) {
+      const __m256i bytes = _mm256_srli_epi32(_mm256_cvtepu8_epi32(Load8Bytes(at + 8 * h)), kShift);
+      result.v[h] = _mm256_cvtepi32_ps(_mm256_and_si256(bytes, _mm256_set1_epi32(15)));
+    }
+    return result;
+  }
   // 2^(e - 128): half of the float with exponent field e; the field 0 would mean 0, and stands for
   // the subnormal 2^-127.
   static QUANTD_INLINE Floats LoadE8M0(const uint8_t* at) {

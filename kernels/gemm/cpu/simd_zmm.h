@@ -41,6 +41,11 @@ struct ZmmBase {
   static QUANTD_INLINE Floats LoadU8(const uint8_t* at) {
     return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(Load16Bytes(at)));
   }
+  template <int kShift>  // 0: low halves of the bytes, 4: high ones
+  static QUANTD_INLINE Floats LoadU4(const uint8_t* at) {
+    const Ints bytes = _mm512_srli_epi32(_mm512_cvtepu8_epi32(Load16Bytes(at)), kShift);
+    return _mm512_cvtepi32_ps(_mm512_and_si512(bytes, _mm512_set1_epi32(15)));
+  }
   // 2^(e - 128): half of the float with exponent field e; the field 0 would mean 0, and stands for
   // the subnormal 2^-127.
   static QUANTD_INLINE Floats LoadE8M0(const uint8_t* at) {

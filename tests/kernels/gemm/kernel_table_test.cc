@@ -169,8 +169,9 @@ TEST_P(GemmKernelTest, ExtremeCodesAndActivationsDoNotSaturate) {
       // The largest value that F16 and BF16 both hold.
       for (float& value : w.values) value = code == 0 ? -65280.0f : 65280.0f;
       for (float& scale : w.scales) scale = 0.5f;
-      for (int8_t& sub : w.sub_scales) sub = code == 0 ? -128 : 127;
-      for (uint8_t& sub : w.sub_mins) sub = 255;
+      const bool nibbles = format() == kQ2_K;  // unsigned
+      for (int8_t& sub : w.sub_scales) sub = nibbles ? 15 : code == 0 ? -128 : 127;
+      for (uint8_t& sub : w.sub_mins) sub = nibbles ? 15 : 255;
       for (uint8_t& zero : w.zeros) zero = static_cast<uint8_t>(top - code);
       const Problem p = MakeProblem(w, std::vector<float>(SomeRows() * k, x));
       Check(p, SomeRows(), 17);
