@@ -59,6 +59,7 @@ KernelStatus KernelSet::PlainStatus(const std::string& checked, Isa isa, bool ch
   status.quarantined = failure != quarantined_.end();
   status.feasible = (isas() & IsaBit(isa)) != 0 && !status.quarantined;
   status.selected = chosen;
+  if (chosen) status.chosen_by = "ranked";
   if (status.quarantined) {
     status.reason = failure->second;
   } else if (!status.feasible) {

@@ -36,7 +36,8 @@ struct KernelStatus {
   std::string how;        ///< e.g. "vpdpbusd on nibbles unpacked in registers"
   bool feasible = false;  ///< this machine and override can run it
   bool quarantined = false;  ///< disagreed with the reference at start-up
-  bool selected = false;     ///< first choice for some m
+  bool selected = false;     ///< what runs for some m
+  std::string chosen_by;     ///< "ranked", "measured" or "forced"; "" when not selected
   std::string reason;        ///< why not feasible / not selected / quarantined; "" when selected
 };
 

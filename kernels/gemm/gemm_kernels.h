@@ -10,13 +10,15 @@
 #include "kernels/base/kernel_report.h"
 #include "kernels/gemm/gemm.h"
 #include "kernels/gemm/gemm_args.h"
+#include "kernels/gemm/select.h"
 
 namespace quantd {
 
 /// The matrix products this process may use: THE table filtered by hardware, override and a
-/// self-check of every selected kernel against the scalar reference. Immutable after Create but
-/// for counters; thread-safe. Lives as long as every weight that was packed with it. Movable
-/// until someone refers to it.
+/// self-check of every selected kernel against the scalar reference. Thread-safe; after Create only
+/// counters change, and choices when measurements are adopted, between kernels that give the same
+/// bits. Lives as long as every weight that was packed with it. Movable until someone refers to
+/// it.
 class GemmKernels {
  public:
   /// `inject_fault`: name of a kernel whose self-check result is spoiled (tests of quarantine).
@@ -31,6 +33,14 @@ class GemmKernels {
   /// The GEMM kernel for m input rows of a weight; never null for a format of the table.
   const GemmKernel* SelectGemm(const QuantFormat& format, WeightLayout layout, int64_t m) const;
   bool SupportsFormat(const QuantFormat& format) const;
+
+  /// The rows between which measurement may choose: those that can run here, take m and agree with
+  /// the reference (checked now, if not before), best rank first; the reference only alone.
+  std::vector<const GemmKernel*> Candidates(PackedFormat packed, WeightLayout layout, int64_t m);
+  /// Lets `measured` choose from now on, beside what was adopted before. Kernels that are no
+  /// candidates are passed over.
+  void Adopt(const MeasuredChoices& measured);
+  MeasuredChoices measured() const;
 
   /// How activations are quantized for the kernels that multiply integers.
   QuantizeRun quantizer() const;

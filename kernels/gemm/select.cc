@@ -4,15 +4,39 @@
 
 namespace quantd {
 
+int64_t MeasuredMFor(int64_t m) {
+  int64_t found = kMeasuredM[0];
+  for (const int64_t measured : kMeasuredM) {
+    if (measured <= m) found = measured;
+  }
+  return found;
+}
+
+const char* ChosenByName(ChosenBy by) {
+  switch (by) {
+    case ChosenBy::kRank:
+      return "ranked";
+    case ChosenBy::kMeasurement:
+      return "measured";
+    case ChosenBy::kForce:
+      return "forced";
+  }
+  return "";
+}
+
 std::string WhyNot(const GemmKernel& kernel, const GemmConstraints& constraints, bool quarantined) {
   if ((constraints.isas & IsaBit(kernel.isa)) == 0) return MissingIsaReason(kernel.isa);
   if (quarantined) return kDisagreedReason;
   return "";
 }
 
-const GemmKernel* Select(absl::Span<const GemmKernel> table, const GemmProblem& problem,
-                         const GemmConstraints& constraints) {
-  const GemmKernel* first = nullptr;
+GemmChoice Select(absl::Span<const GemmKernel> table, const GemmProblem& problem,
+                  const GemmConstraints& constraints) {
+  const auto point =
+      constraints.measured.find({problem.packed, problem.layout, MeasuredMFor(problem.m)});
+  absl::string_view fastest;
+  if (point != constraints.measured.end()) fastest = point->second;
+  GemmChoice choice;
   for (size_t i = 0; i < table.size(); ++i) {
     const GemmKernel& kernel = table[i];
     const bool quarantined = i < constraints.quarantined.size() && constraints.quarantined[i];
@@ -21,10 +45,14 @@ const GemmKernel* Select(absl::Span<const GemmKernel> table, const GemmProblem& 
         !kernel.TakesM(problem.m)) {
       continue;
     }
-    if (kernel.name == constraints.forced_kernel) return &kernel;
-    if (first == nullptr) first = &kernel;
+    if (kernel.name == constraints.forced_kernel) return {&kernel, ChosenBy::kForce};
+    if (kernel.name == fastest) {
+      choice = {&kernel, ChosenBy::kMeasurement};
+    } else if (choice.kernel == nullptr) {
+      choice.kernel = &kernel;
+    }
   }
-  return first;
+  return choice;
 }
 
 }  // namespace quantd

@@ -24,7 +24,7 @@ class RuntimeContext {
   static absl::StatusOr<std::unique_ptr<RuntimeContext>> Create(const Options& options);
 
   const Hardware& hardware() const { return kernels_->hardware(); }
-  const KernelSet& kernels() const { return *kernels_; }
+  KernelSet& kernels() const { return *kernels_; }
   ThreadPool& pool() const { return *pool_; }
 
  private:

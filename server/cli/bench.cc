@@ -11,6 +11,7 @@
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "kernels/measure/machine_limits.h"
 #include "server/cli/bench_formats.h"
 #include "server/cli/bench_harness.h"
 #include "server/cli/commands.h"

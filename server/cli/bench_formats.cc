@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "kernels/base/status_macros.h"
+#include "kernels/measure/machine_limits.h"
 #include "server/cli/bench_harness.h"
 #include "server/cli/commands.h"
 #include "server/cli/format_rows.h"

@@ -1,8 +1,6 @@
 #include "server/cli/bench_harness.h"
 
 #include <algorithm>
-#include <atomic>
-#include <chrono>
 #include <cmath>
 #include <numeric>
 #include <utility>
@@ -95,30 +93,6 @@ SampleStats Summarize(std::vector<double> samples) {
   for (const double sample : samples) squares += (sample - mean) * (sample - mean);
   stats.stddev = std::sqrt(squares / static_cast<double>(n - 1));
   return stats;
-}
-
-double MeasureReadBandwidth(const Hardware& hardware, ThreadPool& pool) {
-  constexpr int kPasses = 5;
-  constexpr int64_t kSmallest = 256 << 20;
-  // Four times the last cache leaves little of a pass to the next one.
-  const int64_t wanted = std::max(kSmallest, 4 * hardware.l3_bytes);
-  const int64_t words = std::min(wanted, AvailableMemoryBytes() / 4) / 8;
-  const std::unique_ptr<uint64_t[]> buffer(new uint64_t[words]);
-  // Each thread touches first what it reads later, so that the pages are near it.
-  pool.ParallelFor(words, 4096, [&](int64_t begin, int64_t end, int) {
-    std::fill(buffer.get() + begin, buffer.get() + end, uint64_t{1});
-  });
-  std::atomic<uint64_t> sink{0};
-  double best = 0;
-  for (int pass = 0; pass < kPasses; ++pass) {
-    const auto start = std::chrono::steady_clock::now();
-    pool.ParallelFor(words, 4096, [&](int64_t begin, int64_t end, int) {
-      sink += std::accumulate(buffer.get() + begin, buffer.get() + end, uint64_t{0});
-    });
-    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-    best = std::max(best, static_cast<double>(words) * 8 / elapsed.count());
-  }
-  return best;
 }
 
 }  // namespace quantd

@@ -58,10 +58,6 @@ struct SampleStats {
 };
 SampleStats Summarize(std::vector<double> samples);
 
-/// Bytes per second that the pool's threads together read from memory: the best of several passes
-/// over a buffer that no cache holds.
-double MeasureReadBandwidth(const Hardware& hardware, ThreadPool& pool);
-
 }  // namespace quantd
 
 #endif  // QUANTD_SERVER_CLI_BENCH_HARNESS_H_

@@ -10,6 +10,7 @@
 #include "server/cli/commands.h"
 #include "server/cli/hardware_report.h"
 #include "server/cli/json_output.h"
+#include "server/cli/kernels_measure.h"
 #include "server/cli/local_runtime.h"
 #include "server/cli/output.h"
 #include "server/cli/table.h"
@@ -24,6 +25,9 @@ constexpr int64_t kBatchRows = 32;
 struct KernelsOptions {
   bool json = false;
   bool chosen = false;
+  bool measure = false;
+  std::string format;  ///< "" = all
+  MeasureOptions measured;
   RuntimeFlags runtime;
 };
 
@@ -42,10 +46,11 @@ bool Chosen(const KernelSet& kernels, const KernelStatus& status, int64_t m) {
   return Describe(*kernel).name == status.kernel;
 }
 
-std::vector<KernelRow> Rows(const KernelSet& kernels, bool chosen_only) {
+std::vector<KernelRow> Rows(const KernelSet& kernels, const KernelsOptions& options) {
   std::vector<KernelRow> rows;
   for (KernelStatus& status : kernels.Report()) {
-    if (chosen_only && !status.selected) continue;
+    if (options.chosen && !status.selected) continue;
+    if (!options.format.empty() && status.format != options.format) continue;
     const bool decode = Chosen(kernels, status, 1);
     const bool batch = Chosen(kernels, status, kBatchRows);
     rows.push_back({std::move(status), decode, batch});
@@ -68,6 +73,7 @@ void PrintRowsJson(const Hardware& hardware, const std::vector<KernelRow>& rows)
                     {"feasible", status.feasible},
                     {"quarantined", status.quarantined},
                     {"selected", status.selected},
+                    {"chosen_by", status.chosen_by},
                     {"decode", row.decode},
                     {"batch", row.batch},
                     {"reason", status.reason}});
@@ -96,10 +102,17 @@ void PrintRows(const std::vector<KernelRow>& rows, bool gemm) {
 }
 
 int Kernels(const KernelsOptions& options) {
-  const auto runtime = OpenRuntime(options.runtime);
+  RuntimeFlags flags = options.runtime;
+  if (!options.measure) flags.threads = 1;  // a report computes nothing in parallel
+  const auto runtime = OpenRuntime(flags);
   if (!runtime.ok()) return Fail(kCommand, runtime.status());
+  if (options.measure) {
+    const absl::Status measured =
+        MeasureKernels(**runtime, options.format, options.measured, options.json);
+    return measured.ok() ? kExitOk : Fail(kCommand, measured);
+  }
   const Hardware& hardware = (*runtime)->hardware();
-  const std::vector<KernelRow> rows = Rows((*runtime)->kernels(), options.chosen);
+  const std::vector<KernelRow> rows = Rows((*runtime)->kernels(), options);
   if (options.json) {
     PrintRowsJson(hardware, rows);
     return kExitOk;
@@ -118,13 +131,18 @@ int Kernels(const KernelsOptions& options) {
 
 void AddKernels(CLI::App& app, CommandFn* run) {
   auto options = std::make_shared<KernelsOptions>();
-  // A report computes nothing in parallel.
-  options->runtime.threads = 1;
   CLI::App* command =
       app.add_subcommand("kernels", "This machine, and the kernel it runs for each weight format");
   command->add_flag("--chosen", options->chosen, "Only the kernels that are used here");
   command->add_flag("--json", options->json,
                     "One JSON object {hardware, kernels: [{op, format, kernel, ...}]}");
+  command->add_flag("--measure", options->measure,
+                    "Time every kernel of matrix products, against this machine's limits");
+  command->add_option("--format", options->format, "Only this weight format, e.g. Q4_0")
+      ->type_name("F")
+      ->check(CLI::IsMember(FormatNames()));
+  AddMeasureFlags(command, &options->measured);
+  AddThreadFlag(command, &options->runtime);
   AddKernelFlags(command, &options->runtime);
   command->footer(
       "Every kernel of this build is listed with what it is used for here: 'decode' multiplies "
@@ -132,10 +150,18 @@ void AddKernels(CLI::App& app, CommandFn* run) {
       "row (a single stream), 'batch' many rows (prompts, concurrent streams). Kernels that were\n"
       "chosen have agreed with the scalar reference a moment ago; one that does not is "
       "quarantined.\n"
+      "--measure times all that can run, on weights that lie in memory as in a model: bytes of\n"
+      "weights per second beside the bandwidth at which memory can be read, operations beside the\n"
+      "most that the processor does on int8 (or on floats, for kernels that multiply floats), "
+      "both\n"
+      "measured in the same run; and the naive path, which turns weights into floats and "
+      "multiplies\n"
+      "those. All formats take about a minute.\n"
       "\n"
       "Examples:\n"
       "  quantd kernels --chosen\n"
       "  quantd kernels --force-isa avx2\n"
+      "  quantd kernels --measure --format Q4_0\n"
       "  quantd kernels --json | jq '.kernels[] | select(.decode)'");
   command->callback([=] { *run = [options] { return Kernels(*options); }; });
 }

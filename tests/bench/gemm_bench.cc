@@ -1,86 +1,114 @@
 // gemm_bench [--threads=N] [Google Benchmark options]
-// Every row of the GEMM table that runs here, at the matrix shapes of a 1.1 B model. Each result
-// is first compared with the scalar reference; a difference ends the program.
+// Every row of the GEMM table that runs here, and the naive path of its format, at the shapes of
+// the linear layers of real models. Each result is first compared with the scalar reference; a
+// difference ends the program.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
-#include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <functional>
+#include <map>
+#include <memory>
+#include <tuple>
 #include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "kernels/base/noise.h"
 #include "kernels/gemm/activations.h"
 #include "kernels/gemm/kernel_table.h"
-#include "kernels/gemm/noise_tensor.h"
+#include "kernels/gemm/naive.h"
 #include "kernels/gemm/reference.h"
 #include "kernels/gemm/rows32.h"
 #include "kernels/kernel_set.h"
-#include "tests/bench/machine_limits.h"
+#include "kernels/measure/kernel_timer.h"
+#include "kernels/measure/machine_limits.h"
 
 namespace quantd {
 namespace {
 
 struct Shape {
+  const char* layer;
   int64_t n, k;
 };
-constexpr Shape kShapes[] = {{2048, 8192}, {8192, 2048}, {2048, 2048}, {32000, 2048}};
+// The linear layers; the output layer is cut to kMostBytes.
+constexpr Shape kShapes[] = {
+    {"llama-3.2-1b/attn_q,o", 2048, 2048},    {"llama-3.2-1b/attn_k,v", 512, 2048},
+    {"llama-3.2-1b/ffn_gate,up", 8192, 2048}, {"llama-3.2-1b/ffn_down", 2048, 8192},
+    {"llama-3.2-1b/output", 128256, 2048},    {"llama-3-8b/attn_q,o", 4096, 4096},
+    {"llama-3-8b/attn_k,v", 1024, 4096},      {"llama-3-8b/ffn_gate,up", 14336, 4096},
+    {"llama-3-8b/ffn_down", 4096, 14336},     {"llama-3-8b/output", 128256, 4096},
+    {"qwen2.5-0.5b/attn_q,o", 896, 896},      {"qwen2.5-0.5b/attn_k,v", 128, 896},
+    {"qwen2.5-0.5b/ffn_gate,up", 4864, 896},  {"qwen2.5-0.5b/ffn_down", 896, 4864},
+    {"qwen2.5-0.5b/output", 151936, 896},
+};
 constexpr int64_t kInputRows[] = {1, 4, 8, 16, 32, 512};
 // The scalar reference takes seconds for what it is not meant for.
 constexpr int64_t kMaxReferenceM = 8;
+constexpr int64_t kMaxReferenceWeights = int64_t{1} << 24;
 // Weights are read from copies in turn, together larger than any cache: in a model a matrix is not
 // read again before all others were.
 constexpr int64_t kRotationBytes = int64_t{160} << 20;
+constexpr int64_t kMostBytes = int64_t{640} << 20;
 
-// The operands of one benchmark. Weights repeat one random group: speed does not depend on values.
-struct Operands {
-  Operands(const GemmKernel& kernel, Shape shape, int64_t m)
-      : n(shape.n), k(shape.k), m(m), q(m * QuantizedBlocks(k)), y(m * n) {
-    const QuantFormat& format = EntryOf(kernel.packed).example;
-    span = PackedSpan(format);
-    group_bytes = Rows32GroupBytes(kernel.packed, k, span);
-    std::vector<uint8_t> group(group_bytes);
-    Noise noise;
-    PackRows32(kernel.packed, NoiseTensor(format, kGroupRows, k, &noise), 0, group.data());
-    bytes = group_bytes * (n / kGroupRows);
-    copies = std::max<int64_t>(1, kRotationBytes / bytes);
-    weights = AlignedBuffer(bytes * copies);
-    for (int64_t at = 0; at < bytes * copies; at += group_bytes) {
-      std::memcpy(weights.as<uint8_t>() + at, group.data(), group_bytes);
-    }
-    x = noise.Uniform(m * k, 1.0f);
-    QuantizeRow(x.data(), m * k, q.data());
-  }
-
-  // Row groups [begin, end) of copy `copy`.
-  GemmArgs Args(int64_t copy, int64_t begin, int64_t end) {
-    return {weights.as<uint8_t>() + copy * bytes + begin * group_bytes,
-            end - begin,
-            (end - begin) * kGroupRows,
-            k,
-            span,
-            m,
-            x.data(),
-            k,
-            q.data(),
-            QuantizedBlocks(k),
-            y.data() + begin * kGroupRows,
-            n};
-  }
-
-  int64_t n, k, m, group_bytes, bytes, copies;
-  int span;
-  AlignedBuffer weights;
-  std::vector<float> x;
-  std::vector<QuantizedBlock> q;
-  std::vector<float> y;
+struct Setup {
+  KernelSet& kernels;
+  ThreadPool& pool;
+  MachineLimits limits;
 };
 
+// Copies of one weight, and input rows.
+struct Operands {
+  Operands(const QuantFormat& format, Shape shape, int64_t m, const Setup& setup)
+      : x(Noise().Uniform(m * shape.k, 1.0f)) {
+    const PackedFormat packed = *ToPackedFormat(format);
+    const int64_t group_bytes = Rows32GroupBytes(packed, shape.k, PackedSpan(format));
+    const int64_t most_rows = kMostBytes / group_bytes * kGroupRows;
+    const int64_t n = std::min(shape.n, most_rows);
+    do {
+      weights.push_back(NoiseWeight(format, n, shape.k));
+      if (weights.back().data.data() == nullptr) {
+        std::fprintf(stderr, "no memory for weights of %s\n", shape.layer);
+        std::exit(1);
+      }
+    } while (weights.back().bytes() * static_cast<int64_t>(weights.size()) < kRotationBytes);
+    y.resize(m * n);
+    rows.Set(x.data(), m, shape.k, shape.k);
+    quantized = ActivationAccess::Quantized(rows, setup.kernels.quantizer(), setup.pool);
+  }
+
+  const PackedWeight& next() { return weights[at++ % weights.size()]; }
+
+  std::vector<PackedWeight> weights;
+  size_t at = 0;
+  std::vector<float> x, y;
+  Activations rows;
+  const QuantizedBlock* quantized;
+};
+
+GemmArgs Args(const PackedWeight& w, Operands& operands, int64_t begin, int64_t end) {
+  const int span = PackedSpan(w.format);
+  const int64_t group_bytes = Rows32GroupBytes(*ToPackedFormat(w.format), w.k, span);
+  return {w.data.as<uint8_t>() + begin * group_bytes,
+          end - begin,
+          std::min(w.n, end * kGroupRows) - begin * kGroupRows,
+          w.k,
+          span,
+          operands.rows.m(),
+          operands.x.data(),
+          w.k,
+          operands.quantized,
+          QuantizedBlocks(w.k),
+          operands.y.data() + begin * kGroupRows,
+          w.n};
+}
+
 bool AgreesOnOneGroup(const GemmKernel& kernel, Operands& operands) {
-  std::vector<float> expected(operands.m * kGroupRows), actual(expected.size());
-  GemmArgs args = operands.Args(0, 0, 1);
+  std::vector<float> expected(operands.rows.m() * kGroupRows), actual(expected.size());
+  GemmArgs args = Args(operands.weights[0], operands, 0, 1);
   args.y_stride = kGroupRows;
   args.y = expected.data();
   ReferenceRun(kernel.packed)(args);
@@ -89,53 +117,117 @@ bool AgreesOnOneGroup(const GemmKernel& kernel, Operands& operands) {
   return std::memcmp(expected.data(), actual.data(), expected.size() * sizeof(float)) == 0;
 }
 
-struct Setup {
-  ThreadPool& pool;
-  MachineLimits limits;
-};
-
-void Measure(benchmark::State& state, const GemmKernel& kernel, Shape shape, int64_t m,
-             const Setup& setup) {
-  Operands operands(kernel, shape, m);
-  if (!AgreesOnOneGroup(kernel, operands)) {
-    std::fprintf(stderr, "%s disagrees with the scalar reference\n", kernel.name.c_str());
-    std::exit(1);
-  }
-  int64_t copy = 0;
-  for (auto _ : state) {
-    setup.pool.ParallelFor(shape.n / kGroupRows, 1, [&](int64_t begin, int64_t end, int) {
-      kernel.run(operands.Args(copy, begin, end));
-    });
-    copy = (copy + 1) % operands.copies;
-  }
-  const auto iterations = static_cast<double>(state.iterations());
-  const double bytes = iterations * static_cast<double>(operands.bytes);
-  const double ops = iterations * 2.0 * static_cast<double>(m * shape.n * shape.k);
-  const double peak = kernel.activations == ActivationType::kF32 ? setup.limits.float_ops_per_s
-                                                                 : setup.limits.int8_ops_per_s;
-  using benchmark::Counter;
-  state.counters["GB/s"] = Counter(bytes * 1e-9, Counter::kIsRate);
-  state.counters["GOP/s"] = Counter(ops * 1e-9, Counter::kIsRate);
-  state.counters["of_bandwidth"] = Counter(bytes / setup.limits.read_bytes_per_s, Counter::kIsRate);
-  if (peak > 0) state.counters["of_peak"] = Counter(ops / peak, Counter::kIsRate);
+void RunNaive(Operands& operands, const Setup& setup) {
+  const PackedWeight& w = operands.next();
+  const GemmOutput output{&w, operands.y.data(), w.n};
+  RunNaiveGemm(setup.kernels, operands.rows, {&output, 1}, setup.pool);
 }
 
-void RegisterAll(const Hardware& hardware, const Setup& setup) {
+// The first output against the same product in doubles.
+bool NaiveAgrees(Operands& operands, const Setup& setup) {
+  RunNaive(operands, setup);
+  std::vector<float> row(operands.rows.k());
+  DecodeRow(operands.weights[0], 0, row.data());
+  double sum = 0, magnitude = 0;
+  for (size_t i = 0; i < row.size(); ++i) {
+    sum += double{row[i]} * operands.x[i];
+    magnitude += std::abs(double{row[i]} * operands.x[i]);
+  }
+  return std::abs(operands.y[0] - sum) <= 1e-5 * magnitude;
+}
+
+// Counters of a benchmark. `naive_ops_per_s` 0: this is the naive path.
+void Count(benchmark::State& state, const Operands& operands, double peak, double naive_ops_per_s,
+           const Setup& setup) {
+  const PackedWeight& w = operands.weights[0];
+  const auto iterations = static_cast<double>(state.iterations());
+  const double bytes = iterations * static_cast<double>(w.bytes());
+  const double ops = iterations * 2.0 * static_cast<double>(operands.rows.m() * w.n * w.k);
+  using benchmark::Counter;
+  const auto rate = [&](const char* name, double value, double limit) {
+    if (limit > 0) state.counters[name] = Counter(value / limit, Counter::kIsRate);
+  };
+  rate("GB/s", bytes, 1e9);
+  rate("GOP/s", ops, 1e9);
+  rate("of_bandwidth", bytes, setup.limits.read_bytes_per_s);
+  rate("of_peak", ops, peak);
+  rate("times_naive", ops, naive_ops_per_s);
+}
+
+// Measured once for all kernels of a format.
+double NaiveOpsPerSecond(const GemmKernel& kernel, const Shape& shape, Operands& operands,
+                         const Setup& setup) {
+  static auto* const known = new std::map<std::tuple<PackedFormat, std::string, int64_t>, double>;
+  const auto [at, missing] =
+      known->try_emplace({kernel.packed, shape.layer, operands.rows.m()}, 0.0);
+  if (missing) {
+    std::vector<const PackedWeight*> weights;
+    for (const PackedWeight& weight : operands.weights) weights.push_back(&weight);
+    KernelTimer timer(weights, setup.kernels, setup.pool,
+                      {kRotationBytes, int64_t{1} << 30, 3, /*whole=*/true});
+    at->second = timer.RunNaive(operands.rows.m()).ops_per_s();
+  }
+  return at->second;
+}
+
+void Disagrees(const std::string& name) {
+  std::fprintf(stderr, "%s disagrees with the scalar reference\n", name.c_str());
+  std::exit(1);
+}
+
+void MeasureKernel(benchmark::State& state, const GemmKernel& kernel, Shape shape, int64_t m,
+                   const Setup& setup) {
+  Operands operands(EntryOf(kernel.packed).example, shape, m, setup);
+  if (!AgreesOnOneGroup(kernel, operands)) Disagrees(kernel.name);
+  const double naive = NaiveOpsPerSecond(kernel, shape, operands, setup);
+  for (auto _ : state) {
+    const PackedWeight& w = operands.next();
+    setup.pool.ParallelFor(
+        (w.n + kGroupRows - 1) / kGroupRows, 1,
+        [&](int64_t begin, int64_t end, int) { kernel.run(Args(w, operands, begin, end)); });
+  }
+  const bool floats = kernel.activations == ActivationType::kF32;
+  Count(state, operands, floats ? setup.limits.float_ops_per_s : setup.limits.int8_ops_per_s, naive,
+        setup);
+}
+
+void MeasureNaive(benchmark::State& state, const PackedEntry& entry, Shape shape, int64_t m,
+                  const Setup& setup) {
+  Operands operands(entry.example, shape, m, setup);
+  if (!NaiveAgrees(operands, setup)) Disagrees("the naive path of " + entry.name);
+  for (auto _ : state) RunNaive(operands, setup);
+  Count(state, operands, setup.limits.float_ops_per_s, 0, setup);
+}
+
+void Register(const std::string& name, std::function<void(benchmark::State&)> measure) {
+  benchmark::RegisterBenchmark(name.c_str(), std::move(measure))
+      ->UseRealTime()
+      ->MinTime(0.2)
+      ->Unit(benchmark::kMicrosecond);
+}
+
+void RegisterFormat(const PackedEntry& entry, Shape shape, int64_t m, const Setup& setup) {
+  const std::string at = absl::StrCat("/", shape.layer, ":", shape.n, "x", shape.k, "/m:", m);
+  Register(absl::StrCat("naive_", entry.name, at), [&entry, shape, m, &setup](auto& state) {
+    MeasureNaive(state, entry, shape, m, setup);
+  });
   for (const GemmKernel& kernel : GemmTable()) {
-    if (!hardware.Supports(kernel.isa)) continue;
+    if (kernel.packed != entry.packed || !kernel.TakesM(m)) continue;
+    if ((setup.kernels.isas() & IsaBit(kernel.isa)) == 0) continue;
+    const bool slow = m > kMaxReferenceM || shape.n * shape.k > kMaxReferenceWeights;
+    if (kernel.isa == Isa::kReference && slow) continue;
+    Register(kernel.name + at, [&kernel, shape, m, &setup](auto& state) {
+      MeasureKernel(state, kernel, shape, m, setup);
+    });
+  }
+}
+
+void RegisterAll(const Setup& setup) {
+  for (const PackedEntry& entry : PackedEntries()) {
     for (const Shape& shape : kShapes) {
-      for (const int64_t m : kInputRows) {
-        if (!kernel.TakesM(m)) continue;
-        if (kernel.isa == Isa::kReference && m > kMaxReferenceM) continue;
-        const std::string name = absl::StrCat(kernel.name, "/", shape.n, "x", shape.k, "/m:", m);
-        benchmark::RegisterBenchmark(name.c_str(),
-                                     [&kernel, shape, m, &setup](benchmark::State& state) {
-                                       Measure(state, kernel, shape, m, setup);
-                                     })
-            ->UseRealTime()
-            ->MinTime(0.2)
-            ->Unit(benchmark::kMicrosecond);
-      }
+      // Models with such layers come in another format.
+      if (shape.k % entry.example.k_multiple() != 0) continue;
+      for (const int64_t m : kInputRows) RegisterFormat(entry, shape, m, setup);
     }
   }
 }
@@ -162,13 +254,18 @@ int Main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
   const Hardware& hardware = ProbeHardware();
-  const Setup setup{pool, MeasureMachineLimits(hardware, pool)};
+  const auto kernels = KernelSet::Create(hardware, KernelOverride::FromEnvironment());
+  if (!kernels.ok()) {
+    std::fprintf(stderr, "%s\n", std::string(kernels.status().message()).c_str());
+    return 2;
+  }
+  const Setup setup{**kernels, pool, MeasureMachineLimits(hardware, (*kernels)->isas(), pool)};
   benchmark::AddCustomContext("cpu", hardware.cpu_name);
   benchmark::AddCustomContext("threads", absl::StrCat(pool.size()));
   benchmark::AddCustomContext("read_GB/s", absl::StrCat(setup.limits.read_bytes_per_s * 1e-9));
   benchmark::AddCustomContext("int8_GOP/s", absl::StrCat(setup.limits.int8_ops_per_s * 1e-9));
   benchmark::AddCustomContext("float_GOP/s", absl::StrCat(setup.limits.float_ops_per_s * 1e-9));
-  RegisterAll(hardware, setup);
+  RegisterAll(setup);
   benchmark::RunSpecifiedBenchmarks();
   return 0;
 }

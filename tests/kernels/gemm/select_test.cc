@@ -16,7 +16,7 @@ constexpr uint32_t kAll =
 
 std::string Chosen(const QuantFormat& format, int64_t m, const GemmConstraints& constraints) {
   const GemmKernel* const kernel =
-      Select(GemmTable(), {*ToPackedFormat(format), WeightLayout::kRows32, m}, constraints);
+      Select(GemmTable(), {*ToPackedFormat(format), WeightLayout::kRows32, m}, constraints).kernel;
   return kernel == nullptr ? "" : kernel->name;
 }
 

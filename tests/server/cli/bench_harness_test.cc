@@ -19,14 +19,6 @@ TEST(Summarize, IsMedianAndSampleDeviation) {
   EXPECT_NEAR(stats.stddev, 56.0119, 1e-4);
 }
 
-TEST(MeasureReadBandwidth, IsThatOfAMemory) {
-  const auto runtime = RuntimeContext::Create({});
-  ASSERT_TRUE(runtime.ok()) << runtime.status();
-  const double bandwidth = MeasureReadBandwidth((*runtime)->hardware(), (*runtime)->pool());
-  EXPECT_GT(bandwidth, 1e7);   // below: no memory
-  EXPECT_LT(bandwidth, 1e13);  // above: nothing was read
-}
-
 TEST(BenchHarness, FillsSequencesThatDoNotDivideTheStep) {
   const auto runtime = RuntimeContext::Create({});
   ASSERT_TRUE(runtime.ok()) << runtime.status();

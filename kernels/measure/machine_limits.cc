@@ -1,0 +1,86 @@
+#include "kernels/measure/machine_limits.h"
+
+#include <algorithm>
+#include <chrono>
+#include <numeric>
+#include <vector>
+
+#include "kernels/base/aligned_buffer.h"
+#include "kernels/measure/cpu/peaks.h"
+
+namespace quantd {
+namespace {
+
+constexpr int kRepetitions = 5;
+constexpr int64_t kRounds = 2'000'000;
+constexpr int64_t kLeastReadBytes = int64_t{256} << 20;
+
+// Best rate over some repetitions of `work` on every thread; `amount` is what all threads do.
+double BestRate(ThreadPool& pool, double amount, absl::FunctionRef<void(int thread)> work) {
+  double best = 0;
+  for (int i = 0; i < kRepetitions; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    pool.Run(work);
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    best = std::max(best, amount / seconds.count());
+  }
+  return best;
+}
+
+// What an instruction set can do at best; ops of one of the loop's multiplications.
+struct Peak {
+  Isa isa;
+  PeakLoop loop;
+  double ops;
+  double MachineLimits::*limit;
+};
+
+// Best first for each limit.
+const std::vector<Peak>& Peaks() {
+  static const auto* const peaks = new std::vector<Peak> {
+#if defined(__x86_64__)
+    {Isa::kAvx512Vnni, isa_avx512vnni::MultiplyBytes, 128, &MachineLimits::int8_ops_per_s},
+        {Isa::kAvxVnni, isa_avxvnni::MultiplyBytes, 64, &MachineLimits::int8_ops_per_s},
+        {Isa::kAvx2, isa_avx2::MultiplyBytes, 64, &MachineLimits::int8_ops_per_s},
+        {Isa::kAvx512Vnni, isa_avx512vnni::MultiplyFloats, 32, &MachineLimits::float_ops_per_s},
+        {Isa::kAvx2, isa_avx2::MultiplyFloats, 16, &MachineLimits::float_ops_per_s},
+#endif
+  };
+  return *peaks;
+}
+
+}  // namespace
+
+double MeasureReadBandwidth(const Hardware& hardware, ThreadPool& pool) {
+  // Four times the last cache leaves little of a pass to the next one.
+  const int64_t wanted = std::max(kLeastReadBytes, 4 * hardware.l3_bytes);
+  const int64_t words = std::min(wanted, AvailableMemoryBytes() / 4) / 8;
+  AlignedBuffer buffer(words * 8);
+  if (buffer.data() == nullptr) return 0;
+  auto* const data = buffer.as<uint64_t>();
+  const auto share = [&](int thread) { return words * thread / pool.size(); };
+  // Each thread touches first what it reads later, so that the pages are near it.
+  pool.Run([&](int thread) { std::fill(data + share(thread), data + share(thread + 1), 1); });
+  return BestRate(pool, static_cast<double>(words) * 8, [&](int thread) {
+    uint64_t lanes[16] = {};
+    for (int64_t i = share(thread); i + 16 <= share(thread + 1); i += 16) {
+      for (int lane = 0; lane < 16; ++lane) lanes[lane] += data[i + lane];
+    }
+    const uint64_t sum = std::accumulate(lanes, lanes + 16, uint64_t{0});
+    asm volatile("" : : "r"(sum) : "memory");  // the sum counts as used
+  });
+}
+
+MachineLimits MeasureMachineLimits(const Hardware& hardware, uint32_t isas, ThreadPool& pool) {
+  MachineLimits limits;
+  limits.read_bytes_per_s = MeasureReadBandwidth(hardware, pool);
+  const double multiplications = static_cast<double>(kRounds) * kPeakSums * pool.size();
+  for (const Peak& peak : Peaks()) {
+    if ((isas & IsaBit(peak.isa)) == 0 || limits.*peak.limit > 0) continue;
+    limits.*peak.limit =
+        BestRate(pool, multiplications * peak.ops, [&](int) { peak.loop(kRounds); });
+  }
+  return limits;
+}
+
+}  // namespace quantd

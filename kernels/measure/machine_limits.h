@@ -1,0 +1,27 @@
+#ifndef QUANTD_KERNELS_MEASURE_MACHINE_LIMITS_H_
+#define QUANTD_KERNELS_MEASURE_MACHINE_LIMITS_H_
+
+#include "kernels/base/hardware.h"
+#include "kernels/base/thread_pool.h"
+
+namespace quantd {
+
+/// What the machine gives at best, measured with all threads of a pool: the yardstick of a
+/// measurement in the same process, because it drifts from hour to hour and host to host.
+struct MachineLimits {
+  double read_bytes_per_s = 0;  ///< streaming reads from memory; 0 = no memory for the probe
+  double int8_ops_per_s = 0;    ///< multiply and add count as two; 0 = not measured here
+  double float_ops_per_s = 0;   ///< fma on F32; 0 = not measured here
+};
+
+/// Bytes per second at which all threads together can read memory; 0 when there is no memory for
+/// the probe, which is four times the last cache.
+double MeasureReadBandwidth(const Hardware& hardware, ThreadPool& pool);
+
+/// `isas`: mask of IsaBit(), of those that the hardware has, whose instructions may be used. Takes
+/// about half a second.
+MachineLimits MeasureMachineLimits(const Hardware& hardware, uint32_t isas, ThreadPool& pool);
+
+}  // namespace quantd
+
+#endif  // QUANTD_KERNELS_MEASURE_MACHINE_LIMITS_H_
