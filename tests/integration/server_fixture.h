@@ -80,24 +80,24 @@ struct StreamResult {
 /// A real daemon with the demo model on ports of its own, and stubs for it.
 class ServerTest : public ::testing::Test {
  protected:
+  /// One thread computes: two wait for each other many times in each step, which takes minutes on
+  /// a busy machine.
   static ServerConfig DemoConfig() {
     ServerConfig config;
     config.grpc.address = "127.0.0.1:0";
     config.http.address = "127.0.0.1:0";
-    config.runtime.threads = 2;
+    config.runtime.threads = 1;
     ModelSpec spec;
     spec.name = "demo";
     spec.path = SourcePath(kDemoModel);
     config.models.push_back(spec);
     return config;
   }
-  /// For Long requests. Right for busy machines: no drain ends before they do, and one thread
-  /// computes, since two wait for each other many times in each step.
+  /// For Long requests; no drain ends before they do, however slow the machine.
   static ServerConfig LongConfig() {
     ServerConfig config = DemoConfig();
     config.models[0].path = LongContextModel();
     config.shutdown.drain = absl::Minutes(10);
-    config.runtime.threads = 1;
     return config;
   }
 

@@ -51,7 +51,9 @@ class ServerGenerateTest : public ServerTest {
 };
 
 TEST_F(ServerGenerateTest, ShakespeareInF16EqualsTheGoldens) {
-  ASSERT_NO_FATAL_FAILURE(StartDemo());
+  ServerConfig config = DemoConfig();
+  config.runtime.threads = 2;
+  ASSERT_NO_FATAL_FAILURE(StartDemo(config));
   ExpectGoldens("shakespeare-6m.expected.json", 2e-2f);
 }
 

@@ -8,9 +8,12 @@
 #include "gmock/gmock.h"
 #include "server/status_mapping.h"
 #include "tests/integration/server_fixture.h"
+#include "tests/support/http.h"
 
 namespace quantd {
 namespace {
+
+using ::testing::HasSubstr;
 
 class ServerLifecycleTest : public ServerTest {};
 
@@ -58,6 +61,24 @@ TEST_F(ServerLifecycleTest, AbortEndsTheStreamWithinTwoSteps) {
   v1::AbortResponse response;
   EXPECT_EQ(inference_->Abort(&empty, {}, &response).error_code(),
             grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(ServerLifecycleTest, MetricsAndProbesAreAnsweredWhileItComputes) {
+  ASSERT_NO_FATAL_FAILURE(StartDemo(LongConfig()));
+  grpc::ClientContext context;
+  const auto reader = inference_->GenerateStream(&context, Long("running"));
+  v1::GenerateEvent event;
+  ASSERT_TRUE(reader->Read(&event));
+  ASSERT_TRUE(Eventually([&] { return EngineOf("demo").running() == 1; }));
+  const uint64_t steps = EngineOf("demo").steps();
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_THAT(HttpGet(daemon_->http_port(), "/metrics"),
+                HasSubstr("quantd_requests_running{model=\"demo\"} 1"));
+    EXPECT_THAT(HttpGet(daemon_->http_port(), "/healthz"), HasSubstr(" 200 "));
+    EXPECT_THAT(HttpGet(daemon_->http_port(), "/readyz"), HasSubstr(" 200 "));
+  }
+  EXPECT_TRUE(Eventually([&] { return EngineOf("demo").steps() > steps; }));
+  EXPECT_TRUE(Abort("running"));
 }
 
 TEST_F(ServerLifecycleTest, DeadlinesEndQueuedAndRunningRequests) {

@@ -1,10 +1,12 @@
 // Models, Hardware, Tokenize and health through a real daemon.
+#include <future>
 #include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "gmock/gmock.h"
+#include "grpcpp/generic/generic_stub.h"
 #include "server/status_mapping.h"
 #include "tests/integration/server_fixture.h"
 
@@ -221,13 +223,38 @@ TEST_F(ServerModelsTest, ExplainsEveryWeight) {
 }
 
 TEST_F(ServerModelsTest, TellsTheMachine) {
-  ASSERT_NO_FATAL_FAILURE(StartDemo());
+  ServerConfig config = DemoConfig();
+  config.runtime.threads = 2;
+  ASSERT_NO_FATAL_FAILURE(StartDemo(config));
   grpc::ClientContext context;
   v1::GetHardwareResponse response;
   ASSERT_TRUE(hardware_->GetHardware(&context, {}, &response).ok());
   EXPECT_THAT(response.isas(), ::testing::Contains("reference"));
   EXPECT_EQ(response.threads(), 2);
   EXPECT_GT(response.memory_bytes(), 0);
+}
+
+// Without the stubs of the reflection service, which gRPC does not install: one request message,
+// list_services (field 7) = "", and the names in the answer.
+TEST_F(ServerModelsTest, ReflectionListsTheServices) {
+  ASSERT_NO_FATAL_FAILURE(StartDemo());
+  const grpc::Slice list("\x3a\x00", 2);
+  const grpc::ByteBuffer request(&list, 1);
+  grpc::ByteBuffer response;
+  grpc::ClientContext context;
+  std::promise<grpc::Status> done;
+  grpc::GenericStub(channel_).UnaryCall(
+      &context, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", {}, &request,
+      &response, [&](grpc::Status status) { done.set_value(std::move(status)); });
+  const grpc::Status status = done.get_future().get();
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  grpc::Slice answer;
+  ASSERT_TRUE(response.DumpToSingleSlice(&answer).ok());
+  const std::string names(reinterpret_cast<const char*>(answer.begin()), answer.size());
+  for (const char* service :
+       {"quantd.v1.Inference", "quantd.v1.Models", "quantd.v1.Hardware", "grpc.health.v1.Health"}) {
+    EXPECT_THAT(names, ::testing::HasSubstr(service));
+  }
 }
 
 TEST_F(ServerModelsTest, TokensMakeARoundTrip) {

@@ -1,17 +1,14 @@
 // Start and stop of the daemon without a model; what it serves is tested in tests/integration.
 #include "server/daemon.h"
 
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "server/logging.h"
+#include "tests/support/http.h"
 
 namespace quantd {
 namespace {
@@ -25,24 +22,6 @@ ServerConfig EmptyConfig() {
   config.http.address = "127.0.0.1:0";
   config.runtime.threads = 1;
   return config;
-}
-
-std::string Get(int port, const std::string& path) {
-  const int fd = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<uint16_t>(port));
-  inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
-  std::string answer;
-  if (connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0) {
-    const std::string request =
-        absl::StrCat("GET ", path, " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    send(fd, request.data(), request.size(), MSG_NOSIGNAL);
-    char buffer[4096];
-    for (ssize_t n; (n = recv(fd, buffer, sizeof(buffer), 0)) > 0;) answer.append(buffer, n);
-  }
-  close(fd);
-  return answer;
 }
 
 TEST(DaemonTest, ListensOnFreePortsAndTellsThem) {
@@ -75,14 +54,15 @@ TEST(DaemonTest, HttpFollowsTheStateOfTheServer) {
   ASSERT_TRUE(daemon.ok()) << daemon.status();
   EXPECT_FALSE((*daemon)->AwaitModels(absl::Seconds(60)).ok());
   const int port = (*daemon)->http_port();
-  EXPECT_THAT(Get(port, "/healthz"), HasSubstr(" 200 "));
-  const std::string ready = Get(port, "/readyz");
+  EXPECT_THAT(HttpGet(port, "/healthz"), HasSubstr(" 200 "));
+  const std::string ready = HttpGet(port, "/readyz");
   EXPECT_THAT(ready, HasSubstr(" 503 "));
   EXPECT_THAT(ready, HasSubstr("/nowhere/model.gguf"));
-  EXPECT_THAT(Get(port, "/metrics"), HasSubstr("quantd_build_info"));
+  EXPECT_THAT(HttpGet(port, "/metrics"), HasSubstr("quantd_build_info"));
   EXPECT_TRUE((*daemon)->Drain());
-  EXPECT_THAT(Get(port, "/readyz"), HasSubstr("shutting down"));
-  EXPECT_THAT(Get(port, "/healthz"), HasSubstr(" 200 ")) << "draining is no failure of the process";
+  EXPECT_THAT(HttpGet(port, "/readyz"), HasSubstr("shutting down"));
+  EXPECT_THAT(HttpGet(port, "/healthz"), HasSubstr(" 200 "))
+      << "draining is no failure of the process";
 }
 
 TEST(DaemonTest, TakenPortsAreNamed) {

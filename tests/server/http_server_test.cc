@@ -1,10 +1,7 @@
 #include "server/http_server.h"
 
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -15,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/host_port.h"
+#include "tests/support/http.h"
 
 namespace quantd {
 namespace {
@@ -23,31 +21,6 @@ using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
-
-int Connect(int port) {
-  const int fd = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<uint16_t>(port));
-  inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
-  if (connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0) {
-    close(fd);
-    return -1;
-  }
-  return fd;
-}
-
-// Sends bytes and returns all that comes back until the server closes.
-std::string Exchange(int port, const std::string& request) {
-  const int fd = Connect(port);
-  if (fd < 0) return "(no connection)";
-  send(fd, request.data(), request.size(), MSG_NOSIGNAL);
-  std::string answer;
-  char buffer[4096];
-  for (ssize_t n; (n = recv(fd, buffer, sizeof(buffer), 0)) > 0;) answer.append(buffer, n);
-  close(fd);
-  return answer;
-}
 
 std::string Request(int port, const std::string& method, const std::string& path) {
   return Exchange(port, absl::StrCat(method, " ", path, " HTTP/1.1\r\nHost: x\r\n\r\n"));
@@ -143,7 +116,7 @@ TEST(HttpServerTest, PortIsFreeAfterwards) {
     port = (*server)->port();
     EXPECT_THAT(Request(port, "GET", "/"), StartsWith("HTTP/1.1 200"));
   }
-  EXPECT_LT(Connect(port), 0);
+  EXPECT_LT(ConnectTo(port), 0);
   EXPECT_TRUE(HttpServer::Start(absl::StrCat("127.0.0.1:", port), Healthy()).ok());
 }
 
@@ -183,7 +156,7 @@ TEST(HttpServerTest, IdleConnectionsDoNotHoldProbesForLong) {
   const auto server = HttpServer::Start("127.0.0.1:0", Healthy());
   ASSERT_TRUE(server.ok());
   std::vector<int> idle;
-  for (int i = 0; i < 3; ++i) idle.push_back(Connect((*server)->port()));
+  for (int i = 0; i < 3; ++i) idle.push_back(ConnectTo((*server)->port()));
   EXPECT_THAT(Request((*server)->port(), "GET", "/healthz"), StartsWith("HTTP/1.1 200"));
   for (const int fd : idle) close(fd);
 }
