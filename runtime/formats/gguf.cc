@@ -197,6 +197,31 @@ absl::StatusOr<std::optional<std::vector<int32_t>>> GgufFile::OptionalIntArray(
   return IntElements(*this, key, *array);
 }
 
+const GgufFile& GgufFile::Part(const GgufTensor& tensor) const {
+  return tensor.part == 0 ? *this : *other_parts_[tensor.part - 1];
+}
+
+uint64_t GgufFile::file_bytes() const {
+  uint64_t bytes = bytes_.size();
+  for (const auto& part : other_parts_) bytes += part->bytes_.size();
+  return bytes;
+}
+
+void GgufFile::GiveBack(const GgufTensor& tensor) const {
+  const MappedFile* mapping = Part(tensor).mapping_.get();
+  if (mapping != nullptr) mapping->GiveBack(tensor.data, tensor.bytes);
+}
+
+absl::Status GgufFile::CheckNotTruncated(const GgufTensor& tensor) const {
+  const MappedFile* mapping = Part(tensor).mapping_.get();
+  if (mapping == nullptr || !mapping->Truncated()) return absl::OkStatus();
+  return Error(tensor, "the file became shorter while it was in use");
+}
+
+absl::Status GgufFile::Error(const GgufTensor& tensor, absl::string_view what) const {
+  return Part(tensor).Error(absl::StrCat("tensor ", Printable(tensor.name)), what);
+}
+
 absl::Status GgufFile::Error(absl::string_view field, absl::string_view what) const {
   return FileError(path_, field, what);
 }

@@ -59,31 +59,36 @@ struct GgufTensor {
   std::string name;
   std::vector<int64_t> shape;  ///< 1 to 4 dimensions, each >= 1
   uint32_t type = 0;           ///< GGUF tensor type id; scheme_table.h gives its meaning
-  uint64_t offset = 0;         ///< of data from the start of the file; lies wholly inside it
+  uint64_t offset = 0;         ///< of data from the start of its file; lies wholly inside it
   uint64_t bytes = 0;
   const uint8_t* data = nullptr;
+  uint32_t part = 0;  ///< which file of a model that is split into several holds it
 
   int64_t cols() const { return shape[0]; }
   int64_t rows() const;  ///< product of the other dimensions
 };
 
-/// A parsed and validated GGUF v2 or v3 file. Owns the mapping that tensors and strings point
-/// into. Immutable, thread-safe. Every error names the file and the field.
+/// A parsed and validated GGUF v2 or v3 file, with the other parts of the model if it is split.
+/// Owns the mappings that tensors and strings point into. Immutable, thread-safe. Every error names
+/// the file and the field.
 class GgufFile {
  public:
-  /// Errors: those of MappedFile::Open when the file cannot be read; DATA_LOSS when it is
-  /// malformed; UNIMPLEMENTED for a version, byte order or tensor type (named) that this build
-  /// does not read. A file without tensors (a vocabulary) is valid.
+  /// Opens a file; if it is the first of a split model (NAME-00001-of-0000N.gguf with the keys
+  /// split.*), all others too, whose tensors follow its own. Errors: those of MappedFile::Open when
+  /// a file cannot be read; DATA_LOSS when one is malformed or the parts do not belong together;
+  /// INVALID_ARGUMENT for a part that is not the first; UNIMPLEMENTED for a version, byte order or
+  /// tensor type (named) that this build does not read. A file without tensors (a vocabulary) is
+  /// valid.
   static absl::StatusOr<std::unique_ptr<GgufFile>> Open(const std::string& path);
-  /// Parses bytes that the caller keeps alive (tests, fuzzers). `name` stands for the path.
+  /// Parses bytes that the caller keeps alive (tests, fuzzers), without other parts. `name` stands
+  /// for the path.
   static absl::StatusOr<std::unique_ptr<GgufFile>> Parse(absl::Span<const uint8_t> bytes,
                                                          const std::string& name);
 
   const std::string& path() const { return path_; }
   uint32_t version() const { return version_; }
-  uint64_t file_bytes() const { return bytes_.size(); }
-  /// Null for Parse: then nothing can be given back or cut off.
-  const MappedFile* mapping() const { return mapping_.get(); }
+  uint64_t file_bytes() const;  ///< of all parts
+  size_t part_count() const { return 1 + other_parts_.size(); }
   const std::vector<GgufKeyValue>& metadata() const { return metadata_; }
   const std::vector<GgufTensor>& tensors() const { return tensors_; }
 
@@ -105,18 +110,32 @@ class GgufFile {
   absl::StatusOr<std::optional<std::vector<float>>> OptionalFloatArray(absl::string_view key) const;
   absl::StatusOr<std::optional<std::vector<int32_t>>> OptionalIntArray(absl::string_view key) const;
 
+  /// Tells the system that the tensor's data will not be read soon. A hint; see
+  /// MappedFile::GiveBack. Nothing for Parse.
+  void GiveBack(const GgufTensor& tensor) const;
+  /// DATA_LOSS if the tensor's file has shrunk since Open, so that reading data would be fatal.
+  absl::Status CheckNotTruncated(const GgufTensor& tensor) const;
+
   /// An error of this file: "PATH: FIELD: what".
   absl::Status Error(absl::string_view field, absl::string_view what) const;
+  /// An error of a tensor: "PATH: tensor NAME: what", with the path of the part that holds it.
+  absl::Status Error(const GgufTensor& tensor, absl::string_view what) const;
 
  private:
   GgufFile() = default;
   friend class GgufParser;
+  static absl::StatusOr<std::unique_ptr<GgufFile>> OpenPart(const std::string& path);
+  const GgufFile& Part(const GgufTensor& tensor) const;
+  absl::Status OpenOtherParts();
+  absl::Status AddPart(std::unique_ptr<GgufFile> part, uint64_t count);
+
   std::string path_;
   std::unique_ptr<MappedFile> mapping_;
   absl::Span<const uint8_t> bytes_;
   uint32_t version_ = 0;
   std::vector<GgufKeyValue> metadata_;
-  std::vector<GgufTensor> tensors_;
+  std::vector<GgufTensor> tensors_;  ///< those of all parts
+  std::vector<std::unique_ptr<GgufFile>> other_parts_;
   absl::flat_hash_map<std::string, size_t> metadata_index_, tensor_index_;
 };
 

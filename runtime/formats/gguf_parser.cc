@@ -413,7 +413,7 @@ absl::Status GgufParser::CheckOverlap() const {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::unique_ptr<GgufFile>> GgufFile::Open(const std::string& path) {
+absl::StatusOr<std::unique_ptr<GgufFile>> GgufFile::OpenPart(const std::string& path) {
   QUANTD_ASSIGN_OR_RETURN(std::unique_ptr<MappedFile> mapping, MappedFile::Open(path));
   const absl::Span<const uint8_t> bytes = mapping->bytes();
   return GgufParser(path, bytes).Run(std::move(mapping));

@@ -28,17 +28,10 @@ constexpr TypeName kTypeNames[] = {
     {26, "I32"},    {27, "I64"},   {28, "F64"},     {29, "IQ1_M"},  {30, "BF16"},    {34, "TQ1_0"},
     {35, "TQ2_0"},  {39, "MXFP4"}, {40, "NVFP4"}};
 
-std::string Field(const GgufTensor& tensor) { return absl::StrCat("tensor ", tensor.name); }
-
-absl::Status CheckNotTruncated(const GgufFile& file, const GgufTensor& tensor) {
-  if (file.mapping() == nullptr || !file.mapping()->Truncated()) return absl::OkStatus();
-  return file.Error(Field(tensor), "the file became shorter while it was in use");
-}
-
 absl::Status BadRow(const GgufFile& file, const GgufTensor& tensor, int64_t row) {
-  return file.Error(Field(tensor), absl::StrCat("row ", row,
-                                                " holds a scale or weight that is NaN or infinite; "
-                                                "the file is corrupt"));
+  return file.Error(tensor, absl::StrCat("row ", row,
+                                         " holds a scale or weight that is NaN or infinite; "
+                                         "the file is corrupt"));
 }
 
 /// A tensor of a mapped file, decoded by its scheme. Immutable, so thread-safe.
@@ -54,7 +47,7 @@ class GgufWeightSource : public WeightSource {
   absl::Status Decode(int64_t row_begin, int64_t row_count, QuantTensor* out) const override {
     QUANTD_CHECK(row_begin >= 0 && row_count >= 0 && row_begin <= rows() - row_count,
                  "rows outside of the tensor lie outside of its bytes");
-    QUANTD_RETURN_IF_ERROR(CheckNotTruncated(file_, tensor_));
+    QUANTD_RETURN_IF_ERROR(file_.CheckNotTruncated(tensor_));
     const int64_t k = cols(), row_bytes = scheme_.RowBytes(k);
     out->Resize(scheme_.format, row_count, k);
     for (int64_t row = 0; row < row_count; ++row) {
@@ -116,7 +109,7 @@ void RowEncoder::Encode(const float* weights, int64_t k, uint8_t* bytes) {
 absl::StatusOr<std::unique_ptr<WeightSource>> OpenWeight(const GgufFile& file,
                                                          const GgufTensor& tensor) {
   if (tensor.shape.size() > 2) {
-    return file.Error(Field(tensor),
+    return file.Error(tensor,
                       absl::StrCat("expected 1 or 2 dimensions, found ", tensor.shape.size()));
   }
   const GgufScheme* scheme = FindGgufScheme(tensor.type);

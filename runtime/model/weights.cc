@@ -101,7 +101,7 @@ class Loader {
   }
 
   absl::Status Done(const GgufTensor& tensor) {
-    if (file_.mapping() != nullptr) file_.mapping()->GiveBack(tensor.data, tensor.bytes);
+    file_.GiveBack(tensor);
     done_bytes_ += tensor.bytes;
     if (options_.progress && !options_.progress({done_bytes_, total_bytes_, tensor.name})) {
       return absl::CancelledError(

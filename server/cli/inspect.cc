@@ -315,9 +315,10 @@ void PrintTensors(const Inspection& inspection) {
 
 void PrintInspection(const Inspection& inspection, bool tensors) {
   const GgufFile& file = *inspection.file;
-  Print(absl::StrCat(EscapeText(file.path()), ": GGUF v", file.version(), ", ",
-                     FormatBytes(file.file_bytes()), ", ", file.metadata().size(),
-                     " metadata keys, ", file.tensors().size(), " tensors\n"));
+  Print(absl::StrCat(
+      EscapeText(file.path()), ": GGUF v", file.version(), ", ", FormatBytes(file.file_bytes()),
+      file.part_count() > 1 ? absl::StrCat(" in ", file.part_count(), " files") : "", ", ",
+      file.metadata().size(), " metadata keys, ", file.tensors().size(), " tensors\n"));
   PrintMetadata(file);
   const auto problem = [](const char* title, const absl::Status& status) {
     Print(absl::StrCat("\n", title, "\n", EscapeText(status.message()), "\n"));
