@@ -5,7 +5,6 @@
 #include <fstream>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "kernels/base/status_macros.h"
@@ -123,7 +122,7 @@ std::string SpeedTable(const Comparison& comparison, double WorkloadSpeed::*figu
   constexpr auto kRight = Table::Align::kRight;
   std::vector<Table::Column> columns = {{"FORMAT"}, {"WEIGHTS", kRight}};
   for (const Workload& workload : Workloads()) {
-    columns.push_back({absl::AsciiStrToUpper(workload.title), kRight});
+    columns.push_back({ColumnTitle(workload), kRight});
   }
   columns.push_back({"KERNELS"});
   Table table(std::move(columns));

@@ -27,6 +27,7 @@ void AddTokenize(CLI::App& app, CommandFn* run);
 void AddKernels(CLI::App& app, CommandFn* run);
 void AddInspect(CLI::App& app, CommandFn* run);
 void AddBench(CLI::App& app, CommandFn* run);
+void AddAdvise(CLI::App& app, CommandFn* run);
 void AddSynth(CLI::App& app, CommandFn* run);
 void AddEval(CLI::App& app, CommandFn* run);
 

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "runtime/formats/synth.h"
 #include "server/cli/interrupt.h"
 #include "server/cli/progress.h"
@@ -77,6 +79,10 @@ Json ShapeJson(const ModelConfig& config) {
   return {{"name", config.name},   {"dim", config.dim},           {"layers", config.layers},
           {"heads", config.heads}, {"kv_heads", config.kv_heads}, {"ff", config.ff},
           {"vocab", config.vocab}, {"tied", config.tied_output}};
+}
+
+std::string ColumnTitle(const Workload& workload) {
+  return absl::StrReplaceAll(absl::AsciiStrToUpper(workload.name), {{"_", " "}});
 }
 
 std::string NativeText(const FormatSpeed& speed) {

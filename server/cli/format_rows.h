@@ -40,6 +40,9 @@ absl::StatusOr<std::vector<FormatRow>> MeasureFormats(const ModelConfig& config,
 /// {name, dim, layers, heads, kv_heads, ff, vocab, tied}.
 Json ShapeJson(const ModelConfig& config);
 
+/// "DECODE", "BATCH 8": the head of a column.
+std::string ColumnTitle(const Workload& workload);
+
 /// "native" or "emulated"; "native/emulated" when kernels of the workloads differ, in their order.
 std::string NativeText(const FormatSpeed& speed);
 

@@ -29,6 +29,7 @@ int QuantdMain(int argc, const char* const* argv, const char* version) {
   AddKernels(app, &run);
   AddInspect(app, &run);
   AddBench(app, &run);
+  AddAdvise(app, &run);
   AddSynth(app, &run);
   AddEval(app, &run);
   return RunProgram(app, &run, argc, argv);
