@@ -15,7 +15,7 @@
 // only (see kernels.h), and no constant of another header by address: that would be a weak symbol.
 
 namespace quantd {
-namespace {
+namespace {  // NOLINT(google-build-namespaces): each file has its own, compiled with its flags
 
 // What the codes of one scale set are turned into weights with: scale * (value - zero) + min.
 struct ExpandedSet {

@@ -11,7 +11,7 @@
 // the same. C headers and unnamed namespaces only; see kernels.h.
 
 namespace quantd {
-namespace {
+namespace {  // NOLINT(google-build-namespaces): each file has its own, compiled with its flags
 
 constexpr int kSub = 32;  // activations of a sub-block
 constexpr int kSubs = kQuantizedWeights / kSub;

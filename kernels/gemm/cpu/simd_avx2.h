@@ -7,7 +7,7 @@
 // into int16 with saturation. The comments show that it cannot saturate here.
 
 namespace quantd::isa_avx2 {
-namespace {
+namespace {  // NOLINT(google-build-namespaces): each file has its own, compiled with its flags
 
 // Codes of 2 to 6 bits: a pair is at most 2 * (2^bits - 1) * 127, which is 762, 1778, 3810, 7874
 // and 16002. So 8, 8, 8, 4 and 2 of them fit into an int16 before it must be widened.

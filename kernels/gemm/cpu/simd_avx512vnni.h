@@ -4,7 +4,7 @@
 #include "kernels/gemm/cpu/simd_zmm.h"
 
 namespace quantd::isa_avx512vnni {
-namespace {
+namespace {  // NOLINT(google-build-namespaces): each file has its own, compiled with its flags
 
 struct Simd : ZmmBase<Simd> {};
 

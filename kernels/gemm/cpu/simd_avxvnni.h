@@ -7,7 +7,7 @@
 // keep their AVX2 kernels.
 
 namespace quantd::isa_avxvnni {
-namespace {
+namespace {  // NOLINT(google-build-namespaces): each file has its own, compiled with its flags
 
 struct Simd : YmmBase<Simd> {
   template <PackedFormat kFormat>
