@@ -1,0 +1,330 @@
+#!/usr/bin/env python3
+"""Writes small quantized checkpoints, made by the libraries that people quantize models with, and what those
+libraries make of them, into the folder given (tests/golden/hf).
+
+Every folder NAME has config.json, model.safetensors with the tensors of one linear module, "layer", and
+expected.safetensors with its weight [N, K] as the library dequantizes it, in F32. quantd's readers are tested against
+the latter (tests/runtime/formats/hf_golden_test.cc).
+
+Needs, in a virtual environment: torch, transformers, compressed-tensors, bitsandbytes and safetensors from PyPI, and
+unpacked beside each other in the folder SOURCES the sources of auto-gptq 0.7.1 (its wheel), autoawq 0.2.9 and
+gptqmodel 7.7.0. Only the modules that pack are imported from these three.
+
+    make_hf_checkpoints.py SOURCES tests/golden/hf
+"""
+
+import importlib
+import json
+import pathlib
+import sys
+import types
+
+import safetensors.torch
+import torch
+
+N, K = 32, 64
+torch.manual_seed(20240607)
+
+
+def shell(name, path, **attributes):
+    """A package that finds its modules under `path` without running its own __init__, which would import all of a
+    library."""
+    module = types.ModuleType(name)
+    module.__path__ = [str(path)]
+    for key, value in attributes.items():
+        setattr(module, key, value)
+    sys.modules[name] = module
+    return module
+
+
+def weights(n=N, k=K, offset=0.0):
+    return torch.randn(n, k) * 0.05 + offset
+
+
+def save(out, name, config, tensors, expected):
+    folder = out / name
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps({"model_type": "llama", "quantization_config": config}, indent=1) + "\n")
+    named = {"layer" + suffix: tensor.contiguous() for suffix, tensor in tensors.items()}
+    safetensors.torch.save_file(named, folder / "model.safetensors")
+    safetensors.torch.save_file({"layer": expected.float().contiguous()}, folder / "expected.safetensors")
+
+
+# --- GPTQ ---
+
+
+def group_quantization(weight, bits, group, sym, g_idx):
+    """Scales and zero points [N, G] of the plain rounding that GPTQ improves on."""
+    groups = int(g_idx.max()) + 1
+    scales, zeros = [], []
+    top = 2**bits - 1
+    for g in range(groups):
+        part = weight[:, g_idx == g]
+        low, high = part.amin(1).clamp(max=0), part.amax(1).clamp(min=0)
+        if sym:
+            reach = torch.maximum(low.abs(), high)
+            low, high = -reach, reach
+        scale = ((high - low) / top).half().float()
+        scales.append(scale)
+        zeros.append(torch.full_like(scale, 2 ** (bits - 1)) if sym else torch.round(-low / scale).clamp(0, top))
+    return torch.stack(scales, 1), torch.stack(zeros, 1)
+
+
+def on_grid(weight, scales, zeros, bits, g_idx):
+    """The weight rounded to what its codes can say."""
+    scale, zero = scales[:, g_idx], zeros[:, g_idx]
+    return (torch.round(weight / scale + zero).clamp(0, 2**bits - 1) - zero) * scale
+
+
+def linear_of(weight):
+    linear = torch.nn.Linear(weight.shape[1], weight.shape[0], bias=False)
+    linear.weight.data = weight.clone()
+    return linear
+
+
+def gptq_config(bits, group, sym, act, checkpoint_format, **more):
+    return {"quant_method": "gptq", "bits": bits, "group_size": group, "desc_act": act, "sym": sym,
+            "checkpoint_format": checkpoint_format, **more}
+
+
+def auto_gptq(out, sources, name, bits, group, sym):
+    shell("auto_gptq", sources / "auto_gptq")
+    shell("auto_gptq.nn_modules", sources / "auto_gptq/nn_modules")
+    shell("auto_gptq.nn_modules.qlinear", sources / "auto_gptq/nn_modules/qlinear")
+    module = importlib.import_module("auto_gptq.nn_modules.qlinear.qlinear_cuda_old")
+    size = K if group == -1 else group
+    g_idx = torch.arange(K) // size
+    weight = weights()
+    scales, zeros = group_quantization(weight, bits, size, sym, g_idx)
+    weight = on_grid(weight, scales, zeros, bits, g_idx)
+    layer = module.QuantLinear(bits, group, K, N, bias=False)
+    layer.pack(linear_of(weight), scales.clone(), zeros.clone(), g_idx=None)
+    tensors = {"." + key: tensor for key, tensor in layer.state_dict().items() if key != "bias"}
+    tensors[".scales"] = tensors[".scales"].half()
+    tensors[".g_idx"] = g_idx.int()
+    save(out, name, gptq_config(bits, group, sym, False, "gptq"), tensors, layer(torch.eye(K)).T)
+
+
+def import_gptqmodel(sources):
+    root = sources / "gptqmodel-7.7.0/gptqmodel"
+    shell("gptqmodel", root, DEBUG_ON=False)
+    for package in ("models", "nn_modules", "adapter", "looper"):
+        shell("gptqmodel." + package, root / package)
+    quantization = shell("gptqmodel.quantization", root / "quantization")
+    config = importlib.import_module("gptqmodel.quantization.config")
+    quantization.FORMAT, quantization.METHOD = config.FORMAT, config.METHOD
+    return importlib.import_module("gptqmodel.nn_modules.qlinear.torch").TorchLinear
+
+
+def word_ones(bits):
+    return sum(1 << shift for shift in range(0, 32, bits))
+
+
+def gptqmodel(out, linear_class, name, bits, group, sym, act, version, offset=0.0):
+    size = K if group == -1 else group
+    g_idx = torch.arange(K) // size
+    if act:
+        g_idx = g_idx[torch.randperm(K)]
+    weight = weights(offset=offset)
+    scales, zeros = group_quantization(weight, bits, size, sym, g_idx)
+    weight = on_grid(weight, scales, zeros, bits, g_idx)
+    layer = linear_class(bits=bits, group_size=group, sym=sym, desc_act=act, in_features=K, out_features=N, bias=False)
+    layer.pack_original(linear_of(weight), scales.clone(), zeros.clone(), g_idx.int())
+    layer.post_init()
+    tensors = {"." + key: getattr(layer, key).clone() for key in ("qweight", "qzeros", "scales", "g_idx")}
+    layer.scales = layer.scales.float()
+    expected = layer.dequantize_weight().T
+    if version == 1:  # as the library's convert_gptq_v2_to_v1_format_module does
+        words = tensors[".qzeros"].to(torch.int64) & 0xFFFFFFFF
+        words = (words - word_ones(bits)) & 0xFFFFFFFF
+        tensors[".qzeros"] = torch.where(words >= 2**31, words - 2**32, words).to(torch.int32)
+    save(out, name, gptq_config(bits, group, sym, act, "gptq" if version == 1 else "gptq_v2"), tensors, expected)
+
+
+# --- AWQ ---
+
+
+def awq(out, sources, name, group):
+    root = sources / "autoawq-0.2.9/awq"
+    for package in ("awq", "awq.modules", "awq.modules.linear", "awq.utils"):
+        shell(package, root.parent / package.replace(".", "/"))
+    module = importlib.import_module("awq.modules.linear.gemm")
+    packing = importlib.import_module("awq.utils.packing_utils")
+    size = K if group == -1 else group
+    g_idx = torch.arange(K) // size
+    weight = weights(offset=0.02)
+    scales, zeros = group_quantization(weight, 4, size, False, g_idx)
+    weight = on_grid(weight, scales, zeros, 4, g_idx)
+    layer = module.WQLinear_GEMM.from_linear(
+        linear_of(weight), 4, size, scales=scales.T.contiguous(), zeros=zeros.T.contiguous())
+    tensors = {"." + key: getattr(layer, key) for key in ("qweight", "qzeros", "scales")}
+    expected = packing.dequantize_gemm(layer.qweight, layer.qzeros, layer.scales.float(), 4, size).T
+    save(out, name, {"quant_method": "awq", "bits": 4, "group_size": group, "zero_point": True, "version": "gemm"},
+         tensors, expected)
+
+
+# --- bitsandbytes ---
+
+
+def bnb_four_bits(out, name, quant_type, nested, n=N, k=K):
+    import bitsandbytes.functional as F
+
+    codes, state = F.quantize_4bit(weights(n, k).half(), blocksize=64, quant_type=quant_type, compress_statistics=nested)
+    tensors = {".weight": codes}
+    tensors |= {".weight." + key: tensor for key, tensor in state.as_dict(packed=True).items()}
+    if k % state.blocksize == 0:
+        state.dtype = torch.float32
+        expected = F.dequantize_4bit(codes, state)
+    else:  # 0.50.2 quantizes the flattened matrix, but on a CPU begins blocks anew at each row when it dequantizes
+        nibbles = torch.stack([codes.flatten() >> 4, codes.flatten() & 15], 1).flatten().long()
+        expected = (state.code[nibbles].reshape(-1, state.blocksize) * state.absmax[:, None]).reshape(n, k)
+    save(out, name, {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": quant_type,
+                     "bnb_4bit_use_double_quant": nested}, tensors, expected)
+
+
+def bnb_int8(out, name):
+    import bitsandbytes.functional as F
+
+    codes, scales, _ = F.int8_vectorwise_quant(weights().half())
+    tensors = {".weight": codes, ".SCB": scales, ".weight_format": torch.tensor(0, dtype=torch.uint8)}
+    save(out, name, {"quant_method": "bitsandbytes", "load_in_8bit": True}, tensors,
+         F.int8_vectorwise_dequant(codes, scales))
+
+
+# --- compressed-tensors ---
+
+
+def compressed(out, name, format, args, group_order=False, dtype=torch.bfloat16, n=N, k=K):
+    from compressed_tensors.compressors import BaseCompressor
+    from compressed_tensors.quantization import QuantizationArgs, QuantizationScheme
+    from compressed_tensors.quantization.utils import calculate_qparams
+
+    weight_args = QuantizationArgs(**args)
+    scheme = QuantizationScheme(targets=["Linear"], weights=weight_args)
+    weight = weights(n, k, offset=0.0 if weight_args.symmetric else 0.02).to(dtype)
+    strategy = weight_args.strategy
+    if strategy == "group":
+        parts = weight.reshape(n, -1, weight_args.group_size)
+        low, high = parts.amin(2), parts.amax(2)
+    elif strategy == "channel":
+        low, high = weight.amin(1, keepdim=True), weight.amax(1, keepdim=True)
+    elif strategy == "block":
+        rows, cols = weight_args.block_structure
+        padded = torch.nn.functional.pad(weight, (0, -k % cols, 0, -n % rows))
+        parts = padded.reshape(padded.shape[0] // rows, rows, padded.shape[1] // cols, cols)
+        low, high = parts.amin((1, 3)), parts.amax((1, 3))
+    else:
+        low, high = weight.amin().reshape(1), weight.amax().reshape(1)
+    scale, zero = calculate_qparams(low, high, weight_args)
+    state = {"weight": weight, "weight_scale": scale}
+    if not weight_args.symmetric:
+        state["weight_zero_point"] = zero
+    compressor = BaseCompressor.get_value_from_registry(format)
+    packed = compressor.compress(state, scheme)
+    wide = {key: tensor.float() if key == "weight_scale" else tensor for key, tensor in packed.items()}
+    expected = compressor.decompress(wide, scheme)["weight"]
+    group = json.loads(scheme.model_dump_json(exclude_none=True))
+    if group_order:  # input features scattered over the groups, which earlier versions of the library wrote
+        group["weights"]["actorder"] = "group"
+        order = torch.randperm(k)
+        g_idx = (torch.arange(k) // weight_args.group_size)[order]
+        codes = torch.randint(-8, 8, (n, k), dtype=torch.int8)
+        from compressed_tensors.compressors.pack_quantized.helpers import pack_to_int32
+        packed["weight_packed"] = pack_to_int32(codes, weight_args.num_bits)
+        packed["weight_g_idx"] = g_idx.int()
+        expected = codes.float() * packed["weight_scale"].float()[:, g_idx]
+    config = {"quant_method": "compressed-tensors", "format": format, "ignore": ["lm_head"],
+              "config_groups": {"group_0": group}}
+    save(out, name, config, {"." + key: tensor for key, tensor in packed.items()}, expected)
+
+
+# --- FP8, MXFP4 ---
+
+
+def fp8(out, name, block):
+    """As transformers' FineGrainedFP8 and AutoFP8 store it."""
+    weight = weights(48, 96)
+    top = torch.finfo(torch.float8_e4m3fn).max
+    if block is None:
+        scale = weight.abs().amax() / top
+        codes = (weight / scale).to(torch.float8_e4m3fn)
+        tensors = {".weight": codes, ".weight_scale": scale.reshape(()), ".input_scale": torch.tensor(0.5)}
+        expected = codes.float() * scale
+    else:
+        rows, cols = block
+        padded = torch.nn.functional.pad(weight, (0, -96 % cols, 0, -48 % rows))
+        parts = padded.reshape(padded.shape[0] // rows, rows, padded.shape[1] // cols, cols)
+        scale = parts.abs().amax((1, 3)) / top
+        full = scale.repeat_interleave(rows, 0).repeat_interleave(cols, 1)[:48, :96]
+        codes = (weight / full).to(torch.float8_e4m3fn)
+        tensors = {".weight": codes, ".weight_scale_inv": scale}
+        expected = codes.float() * full
+    config = {"quant_method": "fp8", "activation_scheme": "dynamic" if block else "static", "fmt": "e4m3"}
+    if block:
+        config["weight_block_size"] = block
+    save(out, name, config, tensors, expected)
+
+
+def fbgemm_fp8(out, name):
+    weight = weights()
+    scale = weight.abs().amax(1, keepdim=True) / torch.finfo(torch.float8_e4m3fn).max
+    codes = (weight / scale).to(torch.float8_e4m3fn)
+    save(out, name, {"quant_method": "fbgemm_fp8", "activation_scale_ub": 1200.0},
+         {".weight": codes, ".weight_scale": scale}, codes.float() * scale)
+
+
+def mxfp4(out, name):
+    from transformers.integrations.mxfp4 import convert_moe_packed_tensors
+
+    experts, n, groups = 2, 16, 2
+    blocks = torch.randint(0, 256, (experts, n, groups, 16), dtype=torch.uint8)
+    scales = torch.randint(118, 126, (experts, n, groups), dtype=torch.uint8)
+    # The library gives [experts, K, N].
+    expected = convert_moe_packed_tensors(blocks.clone(), scales.clone(), dtype=torch.float32).transpose(1, 2)
+    save(out, name, {"quant_method": "mxfp4"}, {"_blocks": blocks, "_scales": scales},
+         expected.reshape(experts * n, groups * 32))
+
+
+def main():
+    sources, out = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+    for bits, group, sym in ((2, 32, True), (3, 32, True), (4, 32, True), (8, -1, True)):
+        auto_gptq(out, sources, f"gptq-{bits}-v1", bits, group, sym)
+    torch_linear = import_gptqmodel(sources)
+    gptqmodel(out, torch_linear, "gptq-2-v2-asym", 2, 32, False, False, 2)
+    gptqmodel(out, torch_linear, "gptq-3-v2-asym", 3, -1, False, False, 2)
+    gptqmodel(out, torch_linear, "gptq-4-v2-act-order", 4, 16, True, True, 2)
+    gptqmodel(out, torch_linear, "gptq-4-v2-asym-act-order", 4, 32, False, True, 2)
+    gptqmodel(out, torch_linear, "gptq-8-v2-asym", 8, 32, False, False, 2)
+    # Weights that are nearly all positive: zero points of 0, which v1 stores with a borrow.
+    gptqmodel(out, torch_linear, "gptq-4-v1-zero-borrows", 4, 16, False, False, 1, offset=0.06)
+    awq(out, sources, "awq-g32", 32)
+    awq(out, sources, "awq-channel", -1)
+    for quant_type in ("nf4", "fp4"):
+        bnb_four_bits(out, f"bnb-{quant_type}", quant_type, False)
+        bnb_four_bits(out, f"bnb-{quant_type}-double", quant_type, True)
+    bnb_four_bits(out, "bnb-nf4-blocks-across-rows", "nf4", False, k=96)
+    bnb_int8(out, "bnb-int8")
+    grouped = {"num_bits": 4, "strategy": "group", "group_size": 32}
+    compressed(out, "compressed-w4-g32", "pack-quantized", grouped)
+    compressed(out, "compressed-w4-g32-asym", "pack-quantized", grouped | {"symmetric": False})
+    compressed(out, "compressed-w4-g16-act-order", "pack-quantized",
+               grouped | {"group_size": 16}, group_order=True)
+    compressed(out, "compressed-w8-channel-packed", "pack-quantized", {"num_bits": 8, "strategy": "channel"}, k=62)
+    compressed(out, "compressed-w4-channel-asym", "pack-quantized",
+               {"num_bits": 4, "strategy": "channel", "symmetric": False}, dtype=torch.float16)
+    compressed(out, "compressed-w8a8-channel", "int-quantized", {"num_bits": 8, "strategy": "channel"})
+    compressed(out, "compressed-w8a8-tensor-asym", "int-quantized",
+               {"num_bits": 8, "strategy": "tensor", "symmetric": False})
+    floats = {"num_bits": 8, "type": "float"}
+    compressed(out, "compressed-fp8-channel", "float-quantized", floats | {"strategy": "channel"})
+    compressed(out, "compressed-fp8-tensor", "float-quantized", floats | {"strategy": "tensor"}, dtype=torch.float32)
+    compressed(out, "compressed-fp8-block", "float-quantized",
+               floats | {"strategy": "block", "block_structure": [32, 64]}, n=48, k=96)
+    fp8(out, "fp8-tensor", None)
+    fp8(out, "fp8-block", [32, 64])
+    fbgemm_fp8(out, "fbgemm-fp8")
+    mxfp4(out, "mxfp4")
+
+
+if __name__ == "__main__":
+    main()
