@@ -39,8 +39,11 @@ struct ServerConfig {
     int32_t threads = 0;    ///< 0 = one per physical core
     std::string force_isa;  ///< "" = the best this machine has
     std::string force_kernel;
-    int64_t memory_limit_bytes = 0;  ///< 0 = what the system has
-    int32_t tokenizer_threads = 1;   ///< threads that tokenize prompts, outside RPC callbacks
+    int64_t memory_limit_bytes = 0;   ///< 0 = what the system has
+    int32_t tokenizer_threads = 1;    ///< threads that tokenize prompts, outside RPC callbacks
+    bool calibrate = true;            ///< choose kernels by timing them at load
+    std::string tuning_cache = "on";  ///< off | read-only | on
+    std::string tuning_folder;        ///< "" = DefaultTuningFolder()
   } runtime;
   struct Shutdown {
     absl::Duration drain =

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "kernels/base/status_macros.h"
+#include "runtime/lifecycle/kernel_tuner.h"
 #include "runtime/lifecycle/load_plan.h"
 #include "server/host_port.h"
 #include "server/scalar_text.h"
@@ -182,6 +183,22 @@ std::vector<FieldRow<ServerConfig>> MakeServerFields() {
        .min = 1,
        .max = 256,
        .meaning = "Threads that tokenize prompts."},
+      {.path = "runtime.calibrate",
+       .kind = K::kBool,
+       .ref = QUANTD_REF(C, runtime.calibrate),
+       .meaning = "Choose matrix kernels by timing them on the weights of a model when it is "
+                  "loaded, for at most about 2 s. Results do not depend on the choice."},
+      {.path = "runtime.tuning_cache",
+       .kind = K::kString,
+       .ref = QUANTD_REF(C, runtime.tuning_cache),
+       .check = +[](const std::string& text) { return OneOf(text, kTuningCacheModes); },
+       .meaning = "Keep what was measured in a file for this machine and build: off, read-only or "
+                  "on."},
+      {.path = "runtime.tuning_folder",
+       .kind = K::kPath,
+       .ref = QUANTD_REF(C, runtime.tuning_folder),
+       .meaning = "Folder of that file. Empty = $XDG_CACHE_HOME/quantd, else $HOME/.cache/quantd, "
+                  "else /var/cache/quantd."},
       {.path = "shutdown.drain",
        .kind = K::kDuration,
        .ref = QUANTD_REF(C, shutdown.drain),

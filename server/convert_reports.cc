@@ -128,6 +128,7 @@ v1::Kernel ToProto(const KernelStatus& kernel) {
   proto.set_selected(kernel.selected);
   proto.set_quarantined(kernel.quarantined);
   proto.set_reason(kernel.reason);
+  proto.set_chosen_by(kernel.chosen_by);
   return proto;
 }
 

@@ -22,6 +22,7 @@
 #include "server/logging.h"
 #include "server/models_service.h"
 #include "server/readiness.h"
+#include "server/version.h"
 
 namespace quantd {
 namespace {
@@ -81,10 +82,43 @@ std::string WithPort(const std::string& address, int port) {
   return absl::StrCat(address.substr(0, address.rfind(':')), ":", port);
 }
 
-ModelManager::Options ManagerOptions(const ServerConfig& config) {
+ModelManager::Options ManagerOptions(const ServerConfig& config, const RuntimeContext& runtime) {
   ModelManager::Options options;
   options.memory_limit_bytes = config.runtime.memory_limit_bytes;
   options.unload_drain = config.shutdown.drain;
+  options.tuner = &runtime.tuner();
+  return options;
+}
+
+void LogTuning(const TuningEvent& event) {
+  using Kind = TuningEvent::Kind;
+  const std::string formats = absl::StrJoin(event.formats, ",");
+  switch (event.kind) {
+    case Kind::kCalibrated:
+      return Log(LogLevel::kInfo, "kernels measured",
+                 {{"formats", formats},
+                  {"milliseconds", absl::ToInt64Milliseconds(event.duration)},
+                  {"cache", event.path}});
+    case Kind::kReused:
+      return Log(LogLevel::kInfo, "kernels chosen as measured before",
+                 {{"formats", formats}, {"cache", event.path}});
+    case Kind::kCacheUnreadable:
+      return Log(LogLevel::kWarn, "tuning cache not used; measuring again",
+                 {{"error", event.status.message()}});
+    case Kind::kCacheUnwritable:
+      return Log(LogLevel::kWarn, "tuning cache not written", {{"error", event.status.message()}});
+  }
+}
+
+KernelTuner::Options TuningOptions(const ServerConfig& config) {
+  KernelTuner::Options options;
+  options.calibrate = config.runtime.calibrate;
+  const auto* const mode =
+      std::find(kTuningCacheModes.begin(), kTuningCacheModes.end(), config.runtime.tuning_cache);
+  options.cache = static_cast<TuningCacheMode>(mode - kTuningCacheModes.begin());
+  options.folder = config.runtime.tuning_folder;
+  options.version = Version();
+  options.listener = LogTuning;
   return options;
 }
 
@@ -159,7 +193,7 @@ Daemon::Impl::Impl(const ServerConfig& config, std::unique_ptr<RuntimeContext> r
       metrics(runtime->kernels()),
       readiness(config.models),
       models(
-          runtime->kernels(), runtime->pool(), ManagerOptions(config),
+          runtime->kernels(), runtime->pool(), ManagerOptions(config, *runtime),
           [this](const ModelStatus& status) { OnModelState(status); },
           [this](const std::string& name) { return metrics.MakeObserver(name); }),
       tokenizing(TokenizingOptions(config)),
@@ -305,6 +339,7 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const ServerConfig& config
   options.threads = config.runtime.threads;
   options.force_isa = config.runtime.force_isa;
   options.force_kernel = config.runtime.force_kernel;
+  options.tuning = TuningOptions(config);
   QUANTD_ASSIGN_OR_RETURN(auto runtime, RuntimeContext::Create(options));
   LogRuntime(*runtime);
 

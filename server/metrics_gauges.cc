@@ -60,7 +60,8 @@ struct ServingGauges {
                              "cache, longest sequence in tokens, as labels; always 1.");
   MetricFamily kernel = Family("quantd_kernel_info", MetricType::Gauge,
                                "A kernel that the model runs on, by operation and format; native "
-                               "when the processor multiplies the type itself; always 1.");
+                               "when the processor multiplies the type itself; chosen_by ranked, "
+                               "measured or forced; always 1.");
   MetricFamily load_seconds = Family("quantd_model_load_seconds", MetricType::Gauge,
                                      "Time from opening the file until the model could serve.");
   MetricFamily weight_bytes = Family("quantd_model_weight_bytes", MetricType::Gauge,
@@ -85,7 +86,8 @@ struct ServingGauges {
            {"format", row.format},
            {"kernel", row.kernel},
            {"isa", row.isa},
-           {"native", YesNo(row.native)}},
+           {"native", YesNo(row.native)},
+           {"chosen_by", row.chosen_by}},
           1);
     }
   }

@@ -21,8 +21,8 @@ struct GemmProblem {
 };
 
 /// Kernels are measured at these m; each speaks for the m from there to the next, the last for all
-/// above.
-inline constexpr int64_t kMeasuredM[] = {1, 2, 4, 8, 16, 32, 64};
+/// above. The last is where wide kernels begin.
+inline constexpr int64_t kMeasuredM[] = {1, 2, 4, 8, 16, 32, 48};
 /// The measured m that speaks for m >= 1.
 int64_t MeasuredMFor(int64_t m);
 

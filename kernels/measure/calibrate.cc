@@ -12,8 +12,8 @@ namespace {
 constexpr double kNoise = 0.03;
 
 // One sequence, a long prompt, then batches from the most likely on.
-constexpr int64_t kOrder[] = {1, 64, 8, 16, 4, 32, 2};
-constexpr int64_t kLong = 64, kLongTimed = 256;
+constexpr int64_t kOrder[] = {1, 48, 8, 16, 4, 32, 2};
+constexpr int64_t kLong = 48, kLongTimed = 256;
 static_assert(std::size(kOrder) == std::size(kMeasuredM));
 
 }  // namespace

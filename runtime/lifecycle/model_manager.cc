@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "kernels/base/status_macros.h"
+#include "runtime/lifecycle/kernel_tuner.h"
 #include "runtime/lifecycle/load_plan.h"
 #include "runtime/lifecycle/memory_budget.h"
 #include "runtime/lifecycle/model_reaper.h"
@@ -190,6 +191,7 @@ absl::StatusOr<std::shared_ptr<ServedModel>> ModelManager::Impl::LoadModel(Entry
     entry.progress = total > 0 ? static_cast<double>(progress.done_bytes) / total : 1;
     return !entry.cancelled;
   };
+  if (options.tuner != nullptr) load_options.packed = TuneFor(*options.tuner);
   auto model =
       ServedModel::FromPlan(std::move(plan), kernels, pool, load_options, hosted->observer.get());
   if (entry.cancelled) return CancelledLoad(entry);

@@ -16,6 +16,7 @@
 
 namespace quantd {
 
+class KernelTuner;
 struct LoadPlan;
 
 /// Which KV element type to use. kAuto: F32 for a model whose weights are F32, else F16.
@@ -97,6 +98,7 @@ class ModelManager {
   struct Options {
     int64_t memory_limit_bytes = 0;  ///< for weights and KV of all models; 0 = what the system has
     absl::Duration unload_drain = absl::Seconds(30);  ///< then what still runs is cancelled
+    KernelTuner* tuner = nullptr;  ///< chooses kernels for what is loaded; may be null
   };
   /// Told of every state change, on the thread that made it, with no lock held; the changes of one
   /// model in their order. Must not call Load or Unload.

@@ -26,6 +26,8 @@ absl::StatusOr<std::unique_ptr<RuntimeContext>> RuntimeContext::Create(const Opt
   QUANTD_ASSIGN_OR_RETURN(context->kernels_,
                           KernelSet::Create(ProbeHardware(), forced, options.inject_kernel_fault));
   context->pool_ = std::make_unique<ThreadPool>(options.threads);
+  context->tuner_ =
+      std::make_unique<KernelTuner>(*context->kernels_, *context->pool_, options.tuning);
   return context;
 }
 

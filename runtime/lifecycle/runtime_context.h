@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "kernels/kernel_set.h"
+#include "runtime/lifecycle/kernel_tuner.h"
 
 namespace quantd {
 
@@ -19,6 +20,7 @@ class RuntimeContext {
     std::string force_isa;  ///< "" = QUANTD_FORCE_ISA, else no override
     std::string force_kernel;
     std::string inject_kernel_fault;  ///< name of a kernel to fail its self-check; tests only
+    KernelTuner::Options tuning;
   };
   /// Errors: those of KernelSet::Create.
   static absl::StatusOr<std::unique_ptr<RuntimeContext>> Create(const Options& options);
@@ -26,11 +28,13 @@ class RuntimeContext {
   const Hardware& hardware() const { return kernels_->hardware(); }
   KernelSet& kernels() const { return *kernels_; }
   ThreadPool& pool() const { return *pool_; }
+  KernelTuner& tuner() const { return *tuner_; }
 
  private:
   RuntimeContext() = default;
   std::unique_ptr<KernelSet> kernels_;
   std::unique_ptr<ThreadPool> pool_;
+  std::unique_ptr<KernelTuner> tuner_;
 };
 
 }  // namespace quantd

@@ -72,9 +72,10 @@ Model::~Model() = default;
 absl::StatusOr<std::unique_ptr<Model>> Model::Load(const GgufFile& file, const KernelSet& kernels,
                                                    ThreadPool& pool, const LoadOptions& options) {
   QUANTD_ASSIGN_OR_RETURN(ModelConfig config, ReadModelConfig(file));
-  QUANTD_ASSIGN_OR_RETURN(std::vector<WeightReport> reports, ReportMatrices(file, config, kernels));
   QUANTD_ASSIGN_OR_RETURN(Weights weights, LoadWeights(file, config, kernels, pool, options));
   const std::vector<const PackedWeight*> packed = PackedWeights(weights);
+  if (options.packed) options.packed(packed);
+  QUANTD_ASSIGN_OR_RETURN(std::vector<WeightReport> reports, ReportMatrices(file, config, kernels));
   QUANTD_CHECK(packed.size() == reports.size(), "every matrix of the model is reported");
   for (size_t i = 0; i < packed.size(); ++i) reports[i].packed_bytes = packed[i]->bytes();
   auto model = std::unique_ptr<Model>(new Model);

@@ -26,6 +26,8 @@ struct LoadProgress {
 struct LoadOptions {
   /// Called from the loading thread after each tensor. Returning false cancels the load.
   std::function<bool(const LoadProgress&)> progress;
+  /// Called once with all packed matrices, before the report names their kernels.
+  std::function<void(absl::Span<const PackedWeight* const>)> packed;
 };
 
 /// What one weight became at load: its format in the file and the kernels that will multiply it.
@@ -34,7 +36,7 @@ struct WeightReport {
   std::string format;  ///< "Q4_0"
   int64_t n = 0, k = 0;
   uint64_t file_bytes = 0, packed_bytes = 0;
-  std::string decode_kernel;  ///< kernel at m = 1
+  std::string decode_kernel;  ///< kernel at m = 1, when the weight was loaded
   std::string batch_kernel;   ///< kernel at m = 32
   std::string isa;            ///< of the decode kernel
   bool native = false;

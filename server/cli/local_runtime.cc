@@ -5,6 +5,7 @@
 #include "server/cli/interrupt.h"
 #include "server/cli/output.h"
 #include "server/cli/progress.h"
+#include "server/version.h"
 
 namespace quantd {
 
@@ -28,6 +29,8 @@ void AddKernelFlags(CLI::App* command, RuntimeFlags* flags) {
                    "Use this kernel for the format it takes; names: 'quantd kernels'\n"
                    "(default: $QUANTD_FORCE_KERNEL, else the first choice)")
       ->type_name("NAME");
+  command->add_flag("!--no-calibrate", flags->calibrate,
+                    "Choose kernels by rank, without timing them on the model's weights");
 }
 
 void AddKvTypeFlag(CLI::App* command, RuntimeFlags* flags) {
@@ -52,6 +55,13 @@ absl::StatusOr<std::unique_ptr<RuntimeContext>> OpenRuntime(const RuntimeFlags& 
   options.threads = flags.threads;
   options.force_isa = flags.force_isa;
   options.force_kernel = flags.force_kernel;
+  options.tuning.calibrate = flags.calibrate;
+  options.tuning.version = Version();
+  options.tuning.listener = [quiet = flags.quiet](const TuningEvent& event) {
+    if (quiet || event.status.ok()) return;
+    std::fprintf(stderr, "kernels are timed anew at each start: %s\n",
+                 std::string(event.status.message()).c_str());
+  };
   return RuntimeContext::Create(options);
 }
 
@@ -90,8 +100,9 @@ absl::StatusOr<std::shared_ptr<ServedModel>> LoadForOneSequence(const RuntimeCon
   spec.max_context = max_context;
   spec.kv_type = KvCacheTypeOf(flags);
   spec.engine.max_sequences = 1;
-  return ServedModel::Load(spec, runtime.kernels(), runtime.pool(), ShowLoading(path, flags),
-                           /*observer=*/nullptr);
+  LoadOptions options = ShowLoading(path, flags);
+  options.packed = TuneFor(runtime.tuner());
+  return ServedModel::Load(spec, runtime.kernels(), runtime.pool(), options, /*observer=*/nullptr);
 }
 
 std::string BaseName(const std::string& path) {

@@ -22,6 +22,7 @@ struct RuntimeFlags {
   std::string force_kernel;
   std::string kv_type = "auto";  ///< auto | f16 | f32
   bool quiet = false;            ///< no progress and no summary on stderr
+  bool calibrate = true;         ///< choose kernels by timing them, as `serve` does
 };
 
 void AddThreadFlag(CLI::App* command, RuntimeFlags* flags);   ///< --threads

@@ -62,7 +62,8 @@ struct KernelsOptions {
 std::string UseText(const v1::Kernel& kernel) {
   if (kernel.quarantined()) return "quarantined";
   if (!kernel.feasible()) return "cannot run";
-  return kernel.selected() ? "chosen" : "-";
+  if (!kernel.selected()) return "-";
+  return absl::StrCat("chosen, ", EscapeText(kernel.chosen_by()));
 }
 
 int Kernels(const KernelsOptions& options) {

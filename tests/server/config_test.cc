@@ -346,6 +346,7 @@ std::string OtherValue(const ConfigField& field) {
                                                              {"http.address", "example.org:2"},
                                                              {"log.level", "error"},
                                                              {"log.format", "json"},
+                                                             {"runtime.tuning_cache", "read-only"},
                                                              {"name", "some-model"},
                                                              {"kv_type", "f32"}};
   const auto known = strings.find(field.path);
@@ -400,10 +401,11 @@ TEST(EveryFieldTest, TheTableHasAllMembersOfTheStructs) {
                                 key, ca, token] = grpc;
   [[maybe_unused]] const auto& [http_address] = http;
   [[maybe_unused]] const auto& [level, format] = log;
-  [[maybe_unused]] const auto& [threads, isa, kernel, memory, tokenizers] = runtime;
+  [[maybe_unused]] const auto& [threads, isa, kernel, memory, tokenizers, calibrate, cache,
+                                folder] = runtime;
   [[maybe_unused]] const auto& [drain] = shutdown;
   [[maybe_unused]] const auto& [sequences, budget, requests, tokens, prefix, watchdog] = engine;
-  EXPECT_EQ(ConfigFields().size(), 11u + 1u + 2u + 5u + 1u + 6u);
+  EXPECT_EQ(ConfigFields().size(), 11u + 1u + 2u + 8u + 1u + 6u);
   const ModelSpec model;
   [[maybe_unused]] const auto& [name, path, context, kv_bytes, kv_type, model_engine] = model;
   EXPECT_EQ(ModelConfigFields().size(), 5u);

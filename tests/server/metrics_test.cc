@@ -177,7 +177,7 @@ TEST_F(MetricsTest, EveryMetricHasItsNameTypeAndLabels) {
       {"step_tokens", {"histogram", {"model", "le"}}},
       {"step_sequences", {"histogram", {"model", "le"}}},
       {"step_seconds", {"histogram", {"model", "phase", "le"}}},
-      {"kernel_info", {"gauge", {"model", "op", "format", "kernel", "isa", "native"}}},
+      {"kernel_info", {"gauge", {"model", "op", "format", "kernel", "isa", "native", "chosen_by"}}},
       {"gemm_seconds_total", {"counter", kernel}},
       {"gemm_ops_total", {"counter", kernel}},
       {"gemm_bytes_total", {"counter", kernel}},
