@@ -1,0 +1,155 @@
+#include "runtime/chat/chat_template_files.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "kernels/base/status_macros.h"
+#include "runtime/chat/parser.h"
+#include "runtime/formats/file_error.h"
+#include "runtime/formats/json_document.h"
+#include "runtime/formats/mapped_file.h"
+
+namespace quantd {
+namespace {
+
+constexpr char kTemplateKey[] = "tokenizer.chat_template";
+constexpr char kNamesKey[] = "tokenizer.chat_templates";
+constexpr char kTokensKey[] = "tokenizer.ggml.tokens";
+
+// The variables of templates for special tokens, and how GGUF names their ids.
+struct SpecialTokenRow {
+  const char *variable, *gguf_key;
+};
+constexpr SpecialTokenRow kSpecialTokens[] = {
+    {"bos_token", "tokenizer.ggml.bos_token_id"},
+    {"eos_token", "tokenizer.ggml.eos_token_id"},
+    {"unk_token", "tokenizer.ggml.unknown_token_id"},
+    {"sep_token", "tokenizer.ggml.seperator_token_id"},  // so spelled in the format
+    {"pad_token", "tokenizer.ggml.padding_token_id"},
+};
+
+constexpr char kJinjaFile[] = "chat_template.jinja", kConfigFile[] = "tokenizer_config.json";
+constexpr char kMoreTemplates[] = "additional_chat_templates";
+// With all its added tokens a real one has about a megabyte.
+constexpr uint64_t kMaxConfigBytes = uint64_t{64} << 20;
+constexpr size_t kMaxTemplates = 64;
+
+absl::Status ReadGgufTokens(const GgufFile& file, ChatTemplateSource* source) {
+  QUANTD_ASSIGN_OR_RETURN(const GgufArray* tokens, file.OptionalStringArray(kTokensKey));
+  for (const SpecialTokenRow& row : kSpecialTokens) {
+    QUANTD_ASSIGN_OR_RETURN(const std::optional<uint64_t> id, file.OptionalUint(row.gguf_key));
+    if (!id.has_value() || tokens == nullptr) continue;
+    if (*id >= tokens->strings.size()) {
+      return file.Error(row.gguf_key,
+                        absl::StrCat("id ", *id, " in a vocabulary of ", tokens->strings.size()));
+    }
+    source->tokens.emplace_back(row.variable, std::string(tokens->strings[*id]));
+  }
+  return absl::OkStatus();
+}
+
+// A token of tokenizer_config.json: its text, or an object with it; "" if there is none.
+absl::StatusOr<std::string> TokenText(const JsonValue& config, const char* key) {
+  QUANTD_ASSIGN_OR_RETURN(const std::optional<JsonValue> token, config.Find(key));
+  if (!token.has_value()) return std::string();
+  if (token->is_object()) return token->String("content", "");
+  QUANTD_ASSIGN_OR_RETURN(const absl::string_view text, token->String());
+  return std::string(text);
+}
+
+absl::Status ReadConfigTemplates(const JsonValue& config, ChatTemplateSource* source) {
+  QUANTD_ASSIGN_OR_RETURN(const std::optional<JsonValue> found, config.Find("chat_template"));
+  if (!found.has_value()) return absl::OkStatus();
+  if (found->is_string()) {
+    QUANTD_ASSIGN_OR_RETURN(const absl::string_view text, found->String());
+    source->templates["default"] = std::string(text);
+    return absl::OkStatus();
+  }
+  QUANTD_ASSIGN_OR_RETURN(const std::vector<JsonValue> elements, found->Elements());
+  if (elements.size() > kMaxTemplates) {
+    return found->Error(absl::StrCat("more than ", kMaxTemplates, " templates"));
+  }
+  for (const JsonValue& element : elements) {
+    QUANTD_ASSIGN_OR_RETURN(const JsonValue name_value, element.At("name"));
+    QUANTD_ASSIGN_OR_RETURN(const absl::string_view name, name_value.String());
+    QUANTD_ASSIGN_OR_RETURN(const JsonValue text_value, element.At("template"));
+    QUANTD_ASSIGN_OR_RETURN(const absl::string_view text, text_value.String());
+    source->templates[std::string(name)] = std::string(text);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> ReadTemplateFile(const std::string& path) {
+  QUANTD_ASSIGN_OR_RETURN(const auto file, MappedFile::Open(path));
+  const absl::Span<const uint8_t> bytes = file->bytes();
+  if (bytes.size() > jinja::kMaxTemplateBytes) {
+    return FileError(path, "template",
+                     absl::StrCat("more than ", jinja::kMaxTemplateBytes, " bytes"));
+  }
+  return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
+
+bool Exists(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::exists(path, ignored);
+}
+
+absl::Status ReadJinjaFiles(const std::string& directory, ChatTemplateSource* source) {
+  const std::string main = absl::StrCat(directory, "/", kJinjaFile);
+  source->place = main;
+  source->templates.clear();
+  QUANTD_ASSIGN_OR_RETURN(source->templates["default"], ReadTemplateFile(main));
+  std::error_code error;
+  std::filesystem::directory_iterator entry(absl::StrCat(directory, "/", kMoreTemplates), error);
+  for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+    const std::filesystem::path& path = entry->path();
+    if (path.extension() != ".jinja" || source->templates.size() >= kMaxTemplates) continue;
+    QUANTD_ASSIGN_OR_RETURN(source->templates[path.stem().string()],
+                            ReadTemplateFile(path.string()));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<const ChatTemplate>> ReadChatTemplate(const GgufFile& file) {
+  ChatTemplateSource source;
+  source.place = absl::StrCat(file.path(), ": ", kTemplateKey);
+  QUANTD_ASSIGN_OR_RETURN(const auto text, file.OptionalString(kTemplateKey));
+  if (text.has_value()) source.templates["default"] = std::string(*text);
+  QUANTD_ASSIGN_OR_RETURN(const GgufArray* names, file.OptionalStringArray(kNamesKey));
+  const size_t count = names == nullptr ? 0 : std::min(names->strings.size(), kMaxTemplates);
+  for (size_t i = 0; i < count; ++i) {
+    const std::string name(names->strings[i]);
+    QUANTD_ASSIGN_OR_RETURN(const auto named,
+                            file.OptionalString(absl::StrCat(kTemplateKey, ".", name)));
+    if (named.has_value()) source.templates[name] = std::string(*named);
+  }
+  QUANTD_RETURN_IF_ERROR(ReadGgufTokens(file, &source));
+  return ChatTemplate::Create(std::move(source));
+}
+
+absl::StatusOr<std::unique_ptr<const ChatTemplate>> ReadChatTemplate(const std::string& directory) {
+  ChatTemplateSource source;
+  const std::string config_path = absl::StrCat(directory, "/", kConfigFile);
+  source.place = absl::StrCat(config_path, ": chat_template");
+  if (Exists(config_path)) {
+    QUANTD_ASSIGN_OR_RETURN(const auto config, JsonDocument::Open(config_path, kMaxConfigBytes));
+    for (const SpecialTokenRow& row : kSpecialTokens) {
+      QUANTD_ASSIGN_OR_RETURN(std::string text, TokenText(config->root(), row.variable));
+      if (!text.empty()) source.tokens.emplace_back(row.variable, std::move(text));
+    }
+    QUANTD_RETURN_IF_ERROR(ReadConfigTemplates(config->root(), &source));
+  }
+  if (Exists(absl::StrCat(directory, "/", kJinjaFile))) {
+    QUANTD_RETURN_IF_ERROR(ReadJinjaFiles(directory, &source));
+  }
+  return ChatTemplate::Create(std::move(source));
+}
+
+}  // namespace quantd

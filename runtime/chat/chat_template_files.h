@@ -1,0 +1,26 @@
+#ifndef QUANTD_RUNTIME_CHAT_CHAT_TEMPLATE_FILES_H_
+#define QUANTD_RUNTIME_CHAT_CHAT_TEMPLATE_FILES_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "runtime/chat/chat_template.h"
+#include "runtime/formats/gguf.h"
+
+namespace quantd {
+
+/// The chat template of a GGUF file: tokenizer.chat_template, and those that
+/// tokenizer.chat_templates names. Errors: those of ChatTemplate::Create; DATA_LOSS naming file and
+/// key when a key has another type or a token id is none.
+absl::StatusOr<std::unique_ptr<const ChatTemplate>> ReadChatTemplate(const GgufFile& file);
+
+/// The chat template of a Hugging Face model directory, as transformers finds it:
+/// chat_template.jinja with additional_chat_templates/*.jinja, else `chat_template` of
+/// tokenizer_config.json, a string or a list of {name, template}. Special tokens are those of
+/// tokenizer_config.json. Errors: those of ChatTemplate::Create; DATA_LOSS naming file and key.
+absl::StatusOr<std::unique_ptr<const ChatTemplate>> ReadChatTemplate(const std::string& directory);
+
+}  // namespace quantd
+
+#endif  // QUANTD_RUNTIME_CHAT_CHAT_TEMPLATE_FILES_H_
