@@ -44,6 +44,7 @@ install: build  ## install into DESTDIR/PREFIX (default /usr/local)
 
 bench: build  ## kernel benchmarks against this machine's limits
 	$(BUILD)/tests/bench/gemm_bench
+	$(BUILD)/tests/bench/attention_bench
 
 format:  ## format every source file
 	git ls-files '*.h' '*.cc' | xargs clang-format-14 -i

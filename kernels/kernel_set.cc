@@ -36,6 +36,7 @@ void KernelSet::ChooseOps(const std::string& inject_fault) {
 
 void KernelSet::ChooseAttention(const std::string& inject_fault) {
   const std::vector<const AttentionKernel*>& kernels = AttentionKernels();
+  attention_.assign(KvTypes().size(), nullptr);
   for (auto kernel = kernels.rbegin(); kernel != kernels.rend(); ++kernel) {
     const AttentionKernel*& choice = attention_.at(static_cast<size_t>((*kernel)->type));
     if (choice != nullptr || (isas() & IsaBit((*kernel)->isa)) == 0) continue;
@@ -79,7 +80,7 @@ std::vector<KernelStatus> KernelSet::Report() const {
     status.kernel = kernel->name;
     status.format = KvTypeName(kernel->type);
     status.native = kernel->type == KvType::kF32;
-    status.how = status.native ? "fma on floats" : "KV converted to float in registers, then fma";
+    status.how = Info(kernel->type).how;
     report.push_back(status);
   }
   for (const OpTable* table : OpTables()) {

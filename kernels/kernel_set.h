@@ -1,7 +1,6 @@
 #ifndef QUANTD_KERNELS_KERNEL_SET_H_
 #define QUANTD_KERNELS_KERNEL_SET_H_
 
-#include <array>
 #include <map>
 #include <memory>
 #include <string>
@@ -44,7 +43,7 @@ class KernelSet : public GemmKernels {
   KernelStatus PlainStatus(const std::string& checked, Isa isa, bool chosen) const;
 
   const OpTable* ops_ = nullptr;
-  std::array<const AttentionKernel*, 2> attention_{};  // by KvType
+  std::vector<const AttentionKernel*> attention_;  // by KvType
   // Tables of operations and attention kernels that failed their self-check, by name, and why.
   std::map<std::string, std::string> quarantined_;
 };

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
+#include "kernels/attention/attention_kernels.h"
 #include "kernels/base/check.h"
 #include "kernels/base/noise.h"
 
@@ -127,15 +128,17 @@ constexpr int kHeads = 6;  // three share a KV head
 
 struct CheckedSequence {
   int64_t context, rows;
-  int32_t blocks[2];
+  int32_t blocks[9];
 };
 
-// The first crosses from a block into the next, the second ends in the middle of its last block.
-// Three heads in a row make 3, 9 and 6 queries that see a block alike: kernels that take up to
-// four at once take four, three, two and one of them.
-constexpr CheckedSequence kSequences[] = {{29, 5, {3, 0}}, {44, 2, {1, 4}}};
-constexpr int64_t kBlocks = 5;
-constexpr int64_t kRows = 7;  // of all sequences
+// The first crosses from a block into the next, the second ends in the middle of its last block,
+// the third crosses from a segment into the next. Three heads in a row make 3, 6, 9 and 15 queries
+// that see a block alike, which kernels cut into parts of many sizes.
+constexpr CheckedSequence kSequences[] = {
+    {29, 5, {3, 0}}, {44, 2, {1, 4}}, {255, 2, {12, 5, 13, 7, 2, 9, 6, 11, 8}}};
+static_assert(kSegmentTokens == 256);
+constexpr int64_t kBlocks = 14;
+constexpr int64_t kRows = 9;  // of all sequences
 
 // What an attention kernel makes of the problem: its KV memory and its results.
 struct AttentionResult {
@@ -155,8 +158,8 @@ AttentionResult Attend(const AttentionKernel& kernel) {
   int64_t row = 0;
   for (const CheckedSequence& s : kSequences) {
     for (int64_t position = 0; position < s.context + s.rows; ++position) {
-      // Scores that grow along the sequence: the maximum rises from the first block to the second.
-      const float range = 0.2f * static_cast<float>(position);
+      // Scores that grow along the sequence: the maximum rises from part to part.
+      const float range = std::fmin(0.2f * static_cast<float>(position), 10.0f);
       const Floats k = noise.Uniform(kKvFloats, range), v = noise.Uniform(kKvFloats, 1.0f);
       kernel.store(kv, 0, s.blocks, position, k.data(), v.data());
     }

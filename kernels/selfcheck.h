@@ -22,10 +22,10 @@ std::string OpKernelName(const std::string& op, Isa isa);
 /// with this OpKernelName, or of the table with this name (tests of quarantine).
 std::string DisagreeingOp(const OpTable& table, const std::string& inject_fault);
 
-/// Stores and attends two sequences of two scattered KV blocks each, with grouped heads and a
-/// head_dim that is no multiple of a vector, and compares with the scalar reference: the stored
-/// bytes must be the same, results within 1e-5 of the largest value. `spoil` falsifies one result
-/// first (tests of quarantine).
+/// Stores and attends three sequences of scattered KV blocks, one of them longer than a segment,
+/// with grouped heads and a head_dim that is no multiple of a vector, and compares with the scalar
+/// reference: the stored bytes must be the same, results within 1e-5 of the largest value. `spoil`
+/// falsifies one result first (tests of quarantine).
 bool AgreesWithReference(const AttentionKernel& kernel, bool spoil);
 
 }  // namespace quantd

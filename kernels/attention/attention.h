@@ -11,28 +11,44 @@
 namespace quantd {
 
 /// Element type of the KV cache.
-enum class KvType : uint8_t { kF32, kF16 };
-const char* KvTypeName(KvType type);
+enum class KvType : uint8_t { kF32, kF16, kBf16, kInt8 };
+
+/// What is to be known of a KV type.
+struct KvTypeInfo {
+  KvType type;
+  const char* name;  ///< in reports
+  int element_bytes;
+  bool scaled;      ///< elements are integers, with an F32 scale per token and KV head
+  const char* how;  ///< what kernels do with it, for people
+};
+/// All types, in the order of KvType.
+const std::vector<KvTypeInfo>& KvTypes();
+const KvTypeInfo& Info(KvType type);
+inline const char* KvTypeName(KvType type) { return Info(type).name; }
 
 /// Tokens per KV block.
 inline constexpr int kKvBlockTokens = 32;
 
 /// Where the keys and values of one layer lie. A block holds kKvBlockTokens tokens of every layer;
-/// inside it, for each layer: K [kv_heads, head_dim, kKvBlockTokens], then
-/// V [kv_heads, kKvBlockTokens, head_dim]. The contiguous dimension is the one a kernel's vector
-/// lanes run over: tokens for scores, elements for the weighted sum of values; so neither needs a
-/// sum across lanes, and one query row is computed exactly as a tile of many.
+/// inside it, for each layer, a plane of K and then one of V; in a plane, for each KV head: K
+/// [head_dim, kKvBlockTokens], or V [kKvBlockTokens, head_dim], then, where the type has them, F32
+/// scales [kKvBlockTokens]. The contiguous dimension is the one a kernel's vector lanes run over:
+/// tokens for scores, elements for the weighted sum of values; so neither needs a sum across lanes,
+/// and one query row is computed exactly as a tile of many.
 struct KvLayout {
   KvType type = KvType::kF16;
   int layers = 0;
   int kv_heads = 0;
   int head_dim = 0;
 
-  int64_t element_bytes() const { return type == KvType::kF32 ? 4 : 2; }
-  /// Bytes of K (or V) of one layer in one block.
-  int64_t plane_bytes() const {
-    return int64_t{kv_heads} * kKvBlockTokens * head_dim * element_bytes();
+  /// Bytes of K (or V) of one layer and KV head in one block.
+  int64_t head_bytes() const {
+    const KvTypeInfo& info = Info(type);
+    const int64_t scale_bytes = info.scaled ? sizeof(float) : 0;
+    return kKvBlockTokens * (int64_t{head_dim} * info.element_bytes + scale_bytes);
   }
+  /// Bytes of K (or V) of one layer in one block.
+  int64_t plane_bytes() const { return kv_heads * head_bytes(); }
   int64_t block_bytes() const { return 2 * layers * plane_bytes(); }
   int64_t k_offset(int layer) const { return 2 * layer * plane_bytes(); }
   int64_t v_offset(int layer) const { return (2 * layer + 1) * plane_bytes(); }
@@ -70,8 +86,9 @@ struct AttentionCall {
 };
 
 /// Attention of one instruction set and KV type. A row's result does not depend on the other rows
-/// of the call, on how the prompt was cut into chunks, or on the number of threads. Slots of a
-/// block that hold no token yet are never read into a result, whatever bytes they hold.
+/// of the call, on how the prompt was cut into chunks, or on the number of threads; a long context
+/// is shared among threads. Slots of a block that hold no token yet are never read into a result,
+/// whatever bytes they hold.
 struct AttentionKernel {
   const char* name;
   Isa isa;

@@ -8,13 +8,39 @@
 
 namespace quantd {
 
-/// Tokens per KV block; attention.h proves it equal to kKvBlockTokens.
+/// Tokens per KV block; attention.cc proves it equal to kKvBlockTokens.
 inline constexpr int kTileBlockTokens = 32;
+
+/// Tokens that are attended together: positions [s * kSegmentTokens, (s + 1) * kSegmentTokens) are
+/// segment s. What a query gets from a segment is computed by itself and added to what the segments
+/// before it gave, always in this order: so segments may be computed by several threads, and a
+/// result does not depend on whether they were.
+inline constexpr int kSegmentTokens = 256;
+
+/// A bfloat16 number in KV memory; its float has these bits on top.
+struct KvBfloat16 {
+  uint16_t bits;
+};
+
+/// How a vector x becomes int8 codes: x * inverse, rounded to nearest even; x is about code *
+/// scale.
+struct KvInt8Scale {
+  float scale, inverse;
+};
+
+/// From max|x|. A vector of next to nothing becomes zeros: 127 / max|x| must stay finite. One with
+/// a NaN or an infinity gets scale NaN, which shows in every result that it takes part in, and
+/// codes 0.
+static inline KvInt8Scale KvInt8ScaleOf(float largest, bool finite) {
+  if (!finite) return {__builtin_nanf(""), 0.0f};
+  if (largest < 0x1p-100f) return {0.0f, 0.0f};
+  return {largest / 127.0f, 127.0f / largest};
+}
 
 /// Query rows of one sequence against one KV head: the unit of work of an attention call.
 struct AttentionTile {
-  const unsigned char* k;  ///< K of this layer and KV head in block 0, [head_dim, block tokens]
-  const unsigned char* v;  ///< V of the same, [block tokens, head_dim]
+  const unsigned char* k;  ///< K of this layer and KV head in block 0: KvLayout has the order
+  const unsigned char* v;  ///< V of the same
   int64_t block_bytes;     ///< from a block to the next, for both
   const int32_t* blocks;   ///< position p is in block blocks[p / block tokens]
   int64_t position;        ///< of the first row; the others follow
@@ -26,31 +52,59 @@ struct AttentionTile {
   float* out;  ///< as q
   int64_t out_stride;
   float scale;
+  int64_t first_segment;      ///< that is attended
+  const AttentionTile* next;  ///< what the thread will probably attend next, or null
 };
 
-/// Computes one tile. `scratch`: for each of its rows * group queries head_dim floats, head_dim
-/// rounded up to a multiple of 16, kTileBlockTokens and 3 more.
-using AttentionTileFunction = void(const AttentionTile& tile, float* scratch);
+// What some segments gave the queries of a tile is a *state* of StateFloats floats: for each query
+// the largest score, the sum of the weights exp(score - largest), and the weighted sum of values.
 
-/// Stores one token's key and value of one KV head: k, v [head_dim] into slot `slot` of the planes
-/// k_plane [head_dim, block tokens] and v_plane [block tokens, head_dim].
-using KvStoreFunction = void(const float* k, const float* v, int64_t head_dim, int64_t slot,
-                             unsigned char* k_plane, unsigned char* v_plane);
+/// head_dim up to a multiple of every vector width.
+static inline int64_t PaddedHeadDim(int64_t head_dim) { return (head_dim + 15) / 16 * 16; }
 
+/// Floats of a state of `queries` queries.
+static inline int64_t StateFloats(int64_t queries, int64_t head_dim) {
+  return queries * (PaddedHeadDim(head_dim) + 2);
+}
+
+/// Floats from a query's weights to the next one's: more than a segment, so that the weights of
+/// many queries do not fall into the same lines of the L1 cache.
+inline constexpr int64_t kWeightStride = kSegmentTokens + 16;
+
+/// Floats of scratch memory that a segment of `queries` queries needs: the queries, their weights,
+/// and one block of K or V as floats.
+static inline int64_t ScratchFloats(int64_t queries, int64_t head_dim) {
+  return queries * (head_dim + kWeightStride) + kTileBlockTokens * PaddedHeadDim(head_dim);
+}
+
+/// The attention functions of one instruction set for one type of KV memory.
+struct AttentionFunctions {
+  /// Writes to `state` what segment `segment` gives the rows that see it, which are the rows at
+  /// positions from its first token on; the state of the others is left as it was.
+  void (*attend)(const AttentionTile& tile, int64_t segment, float* state, float* scratch);
+  /// Adds `part`, what segment `segment` gave, to `state`, what those before it gave.
+  void (*merge)(const AttentionTile& tile, int64_t segment, float* state, const float* part);
+  /// Writes the result of all rows from the state of all segments.
+  void (*finish)(const AttentionTile& tile, const float* state);
+  /// Stores one token's key and value of one KV head: k, v [head_dim] into slot `slot` of the
+  /// head's planes.
+  void (*store)(const float* k, const float* v, int64_t head_dim, int64_t slot,
+                unsigned char* k_plane, unsigned char* v_plane);
+};
+
+/// Values of KvType.
+inline constexpr int kKvTypes = 4;
+
+// By KvType.
 namespace isa_reference {
-AttentionTileFunction AttentionTileF32, AttentionTileF16;
-KvStoreFunction KvStoreF32, KvStoreF16;
-}  // namespace isa_reference
-
+extern const AttentionFunctions kAttention[kKvTypes];
+}
 namespace isa_avx2 {
-AttentionTileFunction AttentionTileF32, AttentionTileF16;
-KvStoreFunction KvStoreF32, KvStoreF16;
-}  // namespace isa_avx2
-
+extern const AttentionFunctions kAttention[kKvTypes];
+}
 namespace isa_avx512vnni {
-AttentionTileFunction AttentionTileF32, AttentionTileF16;
-KvStoreFunction KvStoreF32, KvStoreF16;
-}  // namespace isa_avx512vnni
+extern const AttentionFunctions kAttention[kKvTypes];
+}
 
 }  // namespace quantd
 

@@ -14,9 +14,7 @@
 #include <tuple>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "kernels/base/noise.h"
 #include "kernels/gemm/activations.h"
 #include "kernels/gemm/kernel_table.h"
@@ -26,6 +24,7 @@
 #include "kernels/kernel_set.h"
 #include "kernels/measure/kernel_timer.h"
 #include "kernels/measure/machine_limits.h"
+#include "tests/bench/bench_main.h"
 
 namespace quantd {
 namespace {
@@ -232,23 +231,6 @@ void RegisterAll(const Setup& setup) {
   }
 }
 
-// Takes --threads=N out of the arguments; 0 when it is not there.
-int ThreadsArgument(int* argc, char** argv) {
-  int threads = 0;
-  for (int i = 1; i < *argc; ++i) {
-    absl::string_view value = argv[i];
-    if (!absl::ConsumePrefix(&value, "--threads=")) continue;
-    if (!absl::SimpleAtoi(value, &threads) || threads < 1) {
-      std::fprintf(stderr, "--threads needs a number from 1 on, not \"%s\"\n", argv[i] + 10);
-      std::exit(2);
-    }
-    std::copy(argv + i + 1, argv + *argc, argv + i);
-    --*argc;
-    break;
-  }
-  return threads;
-}
-
 int Main(int argc, char** argv) {
   ThreadPool pool(ThreadsArgument(&argc, argv));
   benchmark::Initialize(&argc, argv);
@@ -260,11 +242,7 @@ int Main(int argc, char** argv) {
     return 2;
   }
   const Setup setup{**kernels, pool, MeasureMachineLimits(hardware, (*kernels)->isas(), pool)};
-  benchmark::AddCustomContext("cpu", hardware.cpu_name);
-  benchmark::AddCustomContext("threads", absl::StrCat(pool.size()));
-  benchmark::AddCustomContext("read_GB/s", absl::StrCat(setup.limits.read_bytes_per_s * 1e-9));
-  benchmark::AddCustomContext("int8_GOP/s", absl::StrCat(setup.limits.int8_ops_per_s * 1e-9));
-  benchmark::AddCustomContext("float_GOP/s", absl::StrCat(setup.limits.float_ops_per_s * 1e-9));
+  AddContext(hardware, pool, setup.limits);
   RegisterAll(setup);
   benchmark::RunSpecifiedBenchmarks();
   return 0;

@@ -205,7 +205,13 @@ TEST_P(AttentionSelfCheck, SeesHeadsThatReadTheWrongKvHead) {
   EXPECT_FALSE(AgreesWithReference(kernel, false));
 }
 
-INSTANTIATE_TEST_SUITE_P(KvTypes, AttentionSelfCheck, testing::Values(KvType::kF32, KvType::kF16),
+std::vector<KvType> AllKvTypes() {
+  std::vector<KvType> types;
+  for (const KvTypeInfo& info : KvTypes()) types.push_back(info.type);
+  return types;
+}
+
+INSTANTIATE_TEST_SUITE_P(KvTypes, AttentionSelfCheck, testing::ValuesIn(AllKvTypes()),
                          [](const auto& info) { return std::string(KvTypeName(info.param)); });
 
 }  // namespace

@@ -119,11 +119,23 @@ class Fixture {
     return dense;
   }
 
+  // What is kept of a vector of the KV memory.
+  std::vector<double> Stored(const float* x) const {
+    std::vector<double> stored(x, x + shape_.head_dim);
+    float largest = 0;
+    for (const double v : stored) largest = std::max(largest, static_cast<float>(std::fabs(v)));
+    const float scale = largest / 127.0f, inverse = largest > 0 ? 127.0f / largest : 0.0f;
+    for (double& v : stored) {
+      const auto value = static_cast<float>(v);
+      if (kernel_.type == KvType::kF16) v = HalfToFloat(FloatToHalf(value));
+      if (kernel_.type == KvType::kBf16) v = BFloat16ToFloat(FloatToBFloat16(value));
+      if (kernel_.type == KvType::kInt8) v = std::nearbyint(value * inverse) * scale;
+    }
+    return stored;
+  }
+
   // The formula in double precision, from the plain arrays.
   std::vector<double> Expected(const Sequence& s, int64_t position, int head) const {
-    const auto stored = [&](float v) {
-      return kernel_.type == KvType::kF16 ? HalfToFloat(FloatToHalf(v)) : v;
-    };
     const int dim = shape_.head_dim;
     const int64_t kv_head = head / (shape_.heads / shape_.kv_heads);
     std::vector<double> scores;
@@ -131,9 +143,9 @@ class Fixture {
     double max = -INFINITY, sum = 0;
     for (int64_t p = 0; p <= position; ++p) {
       double dot = 0;
+      const std::vector<double> k = Stored(&s.k[(p * shape_.kv_heads + kv_head) * dim]);
       for (int i = 0; i < dim; ++i) {
-        dot += static_cast<double>(s.q[position * row_floats() + head * dim + i]) *
-               stored(s.k[(p * shape_.kv_heads + kv_head) * dim + i]);
+        dot += static_cast<double>(s.q[position * row_floats() + head * dim + i]) * k[i];
       }
       scores.push_back(dot / std::sqrt(dim));
       max = std::max(max, scores.back());
@@ -141,9 +153,8 @@ class Fixture {
     for (int64_t p = 0; p <= position; ++p) {
       const double weight = std::exp(scores[p] - max);
       sum += weight;
-      for (int i = 0; i < dim; ++i) {
-        values[i] += weight * stored(s.v[(p * shape_.kv_heads + kv_head) * dim + i]);
-      }
+      const std::vector<double> v = Stored(&s.v[(p * shape_.kv_heads + kv_head) * dim]);
+      for (int i = 0; i < dim; ++i) values[i] += weight * v[i];
     }
     for (double& value : values) value /= sum;
     return values;
@@ -184,16 +195,32 @@ TEST_P(AttentionTest, MatchesDoublePrecision) {
   }
 }
 
-TEST_P(AttentionTest, PeakedAndGrowingScoresMatch) {
-  // Scores of hundreds: nearly all weight on one token, and maxima that rise from block to block.
-  const Shape shape{4, 2, 32};
-  Fixture fixture(kernel(), shape, {200}, 6.0f);
-  Sequence& s = fixture.sequences()[0];
-  for (int64_t p = 0; p < 200; ++p) {
-    for (int i = 0; i < 64; ++i) s.k[p * 64 + i] *= 0.02f * p;
+TEST_P(AttentionTest, MatchesDoublePrecisionOverSeveralSegments) {
+  const Shape shape{6, 2, 40};
+  Fixture fixture(kernel(), shape, {600});
+  const std::vector<float> out = fixture.Run({{0, 0, 600}}, pool_);
+  for (const int64_t p : {254, 255, 256, 257, 300, 511, 512, 599}) {
+    for (int head = 0; head < shape.heads; ++head) {
+      const std::vector<double> want = fixture.Expected(fixture.sequences()[0], p, head);
+      for (int i = 0; i < shape.head_dim; ++i) {
+        ASSERT_NEAR(out[p * fixture.row_floats() + head * shape.head_dim + i], want[i], 3e-6)
+            << "p " << p << " head " << head << " element " << i;
+      }
+    }
   }
-  const std::vector<float> out = fixture.Run({{0, 0, 200}}, pool_);
-  for (const int64_t p : {0, 50, 127, 199}) {
+}
+
+TEST_P(AttentionTest, PeakedAndGrowingScoresMatch) {
+  // Scores of hundreds: nearly all weight on one token, and maxima that rise from block to block
+  // and from segment to segment.
+  const Shape shape{4, 2, 32};
+  Fixture fixture(kernel(), shape, {400}, 6.0f);
+  Sequence& s = fixture.sequences()[0];
+  for (int64_t p = 0; p < 400; ++p) {
+    for (int i = 0; i < 64; ++i) s.k[p * 64 + i] *= 0.01f * p;
+  }
+  const std::vector<float> out = fixture.Run({{0, 0, 400}}, pool_);
+  for (const int64_t p : {0, 50, 127, 199, 260, 399}) {
     for (int head = 0; head < shape.heads; ++head) {
       const std::vector<double> want = fixture.Expected(s, p, head);
       for (int i = 0; i < shape.head_dim; ++i) {
@@ -206,7 +233,7 @@ TEST_P(AttentionTest, PeakedAndGrowingScoresMatch) {
 
 TEST_P(AttentionTest, RowDoesNotDependOnChunking) {
   for (const Shape& shape : {Shape{8, 4, 32}, Shape{3, 3, 40}, Shape{7, 1, 80}}) {
-    const int64_t tokens = 131;
+    const int64_t tokens = 331;
     Fixture fixture(kernel(), shape, {tokens});
     const std::vector<float> whole = fixture.Run({{0, 0, tokens}}, pool_);
     for (const int64_t chunk : {1, 7, 32, 50}) {
@@ -253,6 +280,29 @@ TEST_P(AttentionTest, RowDoesNotDependOnTheBatchOrOnThreads) {
   }
 }
 
+TEST_P(AttentionTest, LongContextOverManyThreadsGivesTheSameBits) {
+  const Shape shape{8, 2, 32};
+  const int64_t tokens = 1500;
+  Fixture fixture(kernel(), shape, {tokens, 20});
+  fixture.Store(fixture.sequences()[0], 0, tokens);
+  const std::vector<std::vector<Fixture::Piece>> calls = {
+      {{0, tokens - 1, tokens}},
+      {{0, tokens - 1, tokens}, {1, 0, 20}},
+      {{0, tokens - 5, tokens}},
+  };
+  ThreadPool one(1);
+  const std::vector<float> whole = fixture.Run({{0, tokens - 40, tokens}}, one);
+  const std::vector<float> last(whole.end() - fixture.row_floats(), whole.end());
+  for (const int threads : {1, 2, 3, 16}) {
+    ThreadPool pool(threads);
+    for (const std::vector<Fixture::Piece>& pieces : calls) {
+      const std::vector<float> out = fixture.Run(pieces, pool);
+      const auto row = out.begin() + (pieces[0].end - pieces[0].begin - 1) * fixture.row_floats();
+      EXPECT_TRUE(std::equal(last.begin(), last.end(), row)) << threads << " threads";
+    }
+  }
+}
+
 TEST_P(AttentionTest, NanInOneSequenceStaysThere) {
   const Shape shape{4, 2, 32};
   Fixture fixture(kernel(), shape, {60, 60});
@@ -289,6 +339,59 @@ TEST_P(AttentionTest, StoreWritesWhatTheReferenceWrites) {
   }
 }
 
+TEST_P(AttentionTest, NanAndInfinityOfAValueShow) {
+  const KvLayout layout{kernel().type, 1, 1, 21};
+  for (const float odd : {NAN, -INFINITY}) {
+    std::vector<std::byte> memory(layout.block_bytes(), std::byte{0});
+    std::mt19937 random(5);
+    std::vector<float> k = Normal(21, 1, random), v = Normal(21, 1, random), out(21);
+    v[20] = odd;
+    const int32_t block = 0;
+    const AttentionSequence sequence{0, 1, 0, &block};
+    kernel().store({layout, memory.data()}, 0, &block, 0, k.data(), v.data());
+    AttentionCall call;
+    call.kv = {layout, memory.data()};
+    call.heads = 1;
+    call.scale = 1;
+    call.sequences = &sequence;
+    call.sequence_count = 1;
+    call.q = k.data();
+    call.q_stride = call.out_stride = 21;
+    call.out = out.data();
+    kernel().run(call, pool_);
+    EXPECT_FALSE(std::isfinite(out[20])) << odd;
+  }
+}
+
+TEST(AttentionLayoutTest, Int8KeepsAScalePerTokenAndHead) {
+  const KvLayout layout{KvType::kInt8, kLayers, 2, 3};
+  EXPECT_EQ(layout.head_bytes(), 3 * 32 + 32 * 4);
+  EXPECT_EQ(layout.plane_bytes(), 2 * layout.head_bytes());
+  std::vector<float> memory(2 * layout.block_bytes() / 4, 0.0f);
+  const std::vector<int32_t> blocks = {0, 1};
+  const std::vector<float> k = {1, -2, 0.5f, 0, 0, 0}, v = {-1, 127, 63.5f, 4, 5, -6};
+  const KvView kv{layout, reinterpret_cast<std::byte*>(memory.data())};
+  for (const AttentionKernel* kernel : AttentionKernels()) {
+    if (kernel->type == KvType::kInt8 && kernel->isa == Isa::kReference) {
+      kernel->store(kv, kLayer, blocks.data(), 37, k.data(), v.data());
+    }
+  }
+  const std::byte* const block = kv.base + layout.block_bytes();
+  const int8_t k_codes[2][3] = {{64, -127, 32}, {0, 0, 0}};  // of 63.5 and 31.75
+  const int8_t v_codes[2][3] = {{-1, 127, 64}, {85, 106, -127}};
+  const float k_scales[] = {2.0f / 127, 0}, v_scales[] = {1, 6.0f / 127};
+  for (int head = 0; head < 2; ++head) {
+    const std::byte* const k_plane = block + layout.k_offset(kLayer) + head * layout.head_bytes();
+    const std::byte* const v_plane = block + layout.v_offset(kLayer) + head * layout.head_bytes();
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_EQ(static_cast<int8_t>(k_plane[i * 32 + 5]), k_codes[head][i]) << head << " " << i;
+      EXPECT_EQ(static_cast<int8_t>(v_plane[5 * 3 + i]), v_codes[head][i]) << head << " " << i;
+    }
+    EXPECT_EQ(reinterpret_cast<const float*>(k_plane + 3 * 32)[5], k_scales[head]);
+    EXPECT_EQ(reinterpret_cast<const float*>(v_plane + 3 * 32)[5], v_scales[head]);
+  }
+}
+
 TEST(AttentionLayoutTest, StorePutsKeysTokenMajorAndValuesElementMajor) {
   const KvLayout layout{KvType::kF32, kLayers, 2, 3};
   EXPECT_EQ(layout.plane_bytes(), 2 * 3 * 32 * 4);
@@ -310,17 +413,18 @@ TEST(AttentionLayoutTest, StorePutsKeysTokenMajorAndValuesElementMajor) {
 }
 
 TEST(AttentionKernelsTest, WeakestFirstWithinAType) {
-  for (const KvType type : {KvType::kF32, KvType::kF16}) {
+  for (const KvTypeInfo& info : KvTypes()) {
+    EXPECT_EQ(&Info(info.type), &info);  // the table has the order of the enumeration
     int last = -1;
     for (const AttentionKernel* kernel : AttentionKernels()) {
-      if (kernel->type != type) continue;
+      if (kernel->type != info.type) continue;
       if (last < 0) {
         EXPECT_EQ(kernel->isa, Isa::kReference);
       }
       EXPECT_GT(static_cast<int>(kernel->isa), last);
       last = static_cast<int>(kernel->isa);
     }
-    EXPECT_GE(last, 0) << KvTypeName(type);
+    EXPECT_GE(last, 0) << info.name;
   }
 }
 
