@@ -1,7 +1,6 @@
 #include "server/config_table.h"
 
 #include <algorithm>
-#include <array>
 #include <limits>
 
 #include "absl/strings/ascii.h"
@@ -23,10 +22,7 @@ constexpr int64_t kDayMs = 24 * kHourMs;
 constexpr int64_t kKiB = int64_t{1} << 10, kGiB = int64_t{1} << 30, kTiB = int64_t{1} << 40;
 constexpr size_t kShownBytes = 64;  // of a wrong value in an error
 
-constexpr std::array<const char*, 3> kKvTypeNames = {"auto", "f16", "f32"};  // by KvCacheType
-
-template <size_t N>
-absl::Status OneOf(const std::string& text, const std::array<const char*, N>& choices) {
+absl::Status OneOf(const std::string& text, const std::vector<std::string>& choices) {
   if (std::find(choices.begin(), choices.end(), text) != choices.end()) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat("'", absl::CHexEscape(absl::string_view(text).substr(0, kShownBytes)),
@@ -34,11 +30,9 @@ absl::Status OneOf(const std::string& text, const std::array<const char*, N>& ch
 }
 
 absl::Status CheckLogLevel(const std::string& text) {
-  return OneOf(text, std::array{"debug", "info", "warn", "error"});
+  return OneOf(text, {"debug", "info", "warn", "error"});
 }
-absl::Status CheckLogFormat(const std::string& text) {
-  return OneOf(text, std::array{"text", "json"});
-}
+absl::Status CheckLogFormat(const std::string& text) { return OneOf(text, {"text", "json"}); }
 absl::Status CheckAddress(const std::string& text) { return ParseHostPort(text).status(); }
 absl::Status CheckAddressOrNone(const std::string& text) {
   return text.empty() ? absl::OkStatus() : CheckAddress(text);
@@ -191,7 +185,10 @@ std::vector<FieldRow<ServerConfig>> MakeServerFields() {
       {.path = "runtime.tuning_cache",
        .kind = K::kString,
        .ref = QUANTD_REF(C, runtime.tuning_cache),
-       .check = +[](const std::string& text) { return OneOf(text, kTuningCacheModes); },
+       .check =
+           +[](const std::string& text) {
+             return OneOf(text, {kTuningCacheModes.begin(), kTuningCacheModes.end()});
+           },
        .meaning = "Keep what was measured in a file for this machine and build: off, read-only or "
                   "on."},
       {.path = "runtime.tuning_folder",
@@ -290,10 +287,10 @@ std::vector<FieldRow<ModelSpec>> MakeModelFields() {
       {.path = "kv_type",
        .kind = K::kString,
        .ref = QUANTD_REF(M, kv_type),
-       .check = +[](const std::string& text) { return OneOf(text, kKvTypeNames); },
+       .check = +[](const std::string& text) { return OneOf(text, KvChoiceNames()); },
        .meaning =
-           "Number format of the KV cache: f16, f32, or auto, which is f32 for a model whose "
-           "weights are F32 and else f16."},
+           "Number format of the KV cache: f32, f16, bf16, int8 (with a scale per token and head), "
+           "or auto, which is f32 for a model whose weights are F32 and else f16."},
   };
 }
 #undef QUANTD_REF
@@ -343,9 +340,8 @@ struct Setter {
     member(owner) = absl::Milliseconds(milliseconds);
     return absl::OkStatus();
   }
-  absl::Status operator()(KvCacheType& (*member)(Owner&)) const {
-    const auto* name = std::find(kKvTypeNames.begin(), kKvTypeNames.end(), text);
-    member(owner) = static_cast<KvCacheType>(name - kKvTypeNames.begin());
+  absl::Status operator()(KvChoice& (*member)(Owner&)) const {
+    member(owner) = ParseKvChoice(text);
     return absl::OkStatus();
   }
   template <typename Integer>
@@ -366,9 +362,7 @@ struct Getter {
   std::string operator()(absl::Duration& (*member)(Owner&)) const {
     return FormatSpan(member(owner));
   }
-  std::string operator()(KvCacheType& (*member)(Owner&)) const {
-    return kKvTypeNames[static_cast<size_t>(member(owner))];
-  }
+  std::string operator()(KvChoice& (*member)(Owner&)) const { return KvChoiceName(member(owner)); }
   template <typename Integer>
   std::string operator()(Integer& (*member)(Owner&)) const {
     return NumberText(row, member(owner));

@@ -21,7 +21,7 @@ template <typename Owner>
 struct FieldRow {
   using Ref =
       std::variant<std::string& (*)(Owner&), bool& (*)(Owner&), int32_t& (*)(Owner&),
-                   int64_t& (*)(Owner&), absl::Duration& (*)(Owner&), KvCacheType& (*)(Owner&)>;
+                   int64_t& (*)(Owner&), absl::Duration& (*)(Owner&), KvChoice& (*)(Owner&)>;
   /// Why a text is no value of the field; OK if it is one.
   using Check = absl::Status (*)(const std::string& text);
 

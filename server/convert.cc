@@ -119,15 +119,8 @@ ModelSpec ToModelSpec(const v1::LoadModelRequest& request, const EngineOptions& 
   spec.path = request.path();
   spec.max_context = request.max_context();
   spec.kv_cache_bytes = request.kv_cache_bytes();
-  switch (request.kv_cache_type()) {
-    case v1::KV_CACHE_TYPE_F16:
-      spec.kv_type = KvCacheType::kF16;
-      break;
-    case v1::KV_CACHE_TYPE_F32:
-      spec.kv_type = KvCacheType::kF32;
-      break;
-    default:
-      spec.kv_type = KvCacheType::kAuto;
+  for (const KvTypeInfo& info : KvTypes()) {
+    if (ToProto(info.type) == request.kv_cache_type()) spec.kv_type = info.type;
   }
   spec.engine = engine;
   return spec;

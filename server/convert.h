@@ -42,6 +42,7 @@ v1::Finished ToProto(const Finish& finish);
 
 // ---- Reports.
 
+v1::KvCacheType ToProto(KvType type);
 v1::Model ToProto(const ModelStatus& status);
 v1::GetHardwareResponse ToProto(const Hardware& hardware, const KernelOverride& forced,
                                 int threads);

@@ -38,8 +38,7 @@ v1::ModelInfo InfoOf(const ServedModel& model) {
   info.set_file_bytes(static_cast<int64_t>(model.file_bytes()));
   info.set_weight_bytes(static_cast<int64_t>(model.model().weight_bytes()));
   info.set_kv_cache_bytes(static_cast<int64_t>(model.kv_bytes()));
-  info.set_kv_cache_type(model.kv_type() == KvType::kF32 ? v1::KV_CACHE_TYPE_F32
-                                                         : v1::KV_CACHE_TYPE_F16);
+  info.set_kv_cache_type(ToProto(model.kv_type()));
   info.set_load_seconds(absl::ToDoubleSeconds(model.load_time()));
   info.set_tokenizer(model.tokenizer().model_name());
   info.set_pre_tokenizer(model.tokenizer().pre_name());
@@ -78,6 +77,20 @@ void AddTotals(const std::vector<WeightReport>& weights, v1::ExplainModelRespons
 }
 
 }  // namespace
+
+v1::KvCacheType ToProto(KvType type) {
+  switch (type) {
+    case KvType::kF32:
+      return v1::KV_CACHE_TYPE_F32;
+    case KvType::kF16:
+      return v1::KV_CACHE_TYPE_F16;
+    case KvType::kBf16:
+      return v1::KV_CACHE_TYPE_BF16;
+    case KvType::kInt8:
+      return v1::KV_CACHE_TYPE_INT8;
+  }
+  return v1::KV_CACHE_TYPE_UNSPECIFIED;
+}
 
 v1::Model ToProto(const ModelStatus& status) {
   v1::Model model;

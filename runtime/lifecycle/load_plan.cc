@@ -46,18 +46,6 @@ std::string MainFormat(const GgufFile& file) {
   return main;
 }
 
-KvType ChooseKvType(KvCacheType wanted, const std::string& format) {
-  switch (wanted) {
-    case KvCacheType::kF16:
-      return KvType::kF16;
-    case KvCacheType::kF32:
-      return KvType::kF32;
-    case KvCacheType::kAuto:
-      break;
-  }
-  return format == "F32" ? KvType::kF32 : KvType::kF16;
-}
-
 }  // namespace
 
 bool IsModelName(const std::string& name) {
@@ -132,7 +120,7 @@ absl::StatusOr<LoadPlan> PlanLoad(const ModelSpec& spec, int64_t available_bytes
                      " tokens but the model computes logits for ", config.vocab));
   }
   plan.format = MainFormat(*plan.file);
-  plan.kv_type = ChooseKvType(spec.kv_type, plan.format);
+  plan.kv_type = spec.kv_type.value_or(plan.format == "F32" ? KvType::kF32 : KvType::kF16);
   plan.context = spec.max_context > 0 ? std::min(spec.max_context, config.context) : config.context;
 
   const KvLayout layout{plan.kv_type, config.layers, config.kv_heads, config.head_dim};

@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "runtime/engine/engine.h"
 #include "runtime/formats/gguf.h"
+#include "runtime/lifecycle/kv_choice.h"
 #include "runtime/model/model.h"
 #include "runtime/tokenizer/tokenizer.h"
 
@@ -19,9 +20,6 @@ namespace quantd {
 class KernelTuner;
 struct LoadPlan;
 
-/// Which KV element type to use. kAuto: F32 for a model whose weights are F32, else F16.
-enum class KvCacheType : uint8_t { kAuto, kF16, kF32 };
-
 /// What to serve under a name, and how.
 struct ModelSpec {
   std::string name;         ///< in requests, metrics and health; [A-Za-z0-9._-]+
@@ -29,7 +27,7 @@ struct ModelSpec {
   int32_t max_context = 0;  ///< tokens per sequence; 0 = the model's own
   int64_t kv_cache_bytes =
       0;  ///< 0 = enough for max_sequences full contexts, but at most a quarter of free memory
-  KvCacheType kv_type = KvCacheType::kAuto;
+  KvChoice kv_type;
   EngineOptions engine;
 };
 

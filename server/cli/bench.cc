@@ -342,7 +342,7 @@ void AddBench(CLI::App& app, CommandFn* run) {
                     "One JSON object {host, model, results: [{test, batch, tokens_per_second,\n"
                     "stddev, ...}]}; with --formats {host, shape, relative_to, workloads,\n"
                     "formats: [{format, weight_bytes, workloads: {decode: {...}, ...}}]}");
-  AddKvTypeFlag(command, &options->runtime);
+  AddKvTypeFlag(command, &options->runtime.kv_type);
   AddThreadFlag(command, &options->runtime);
   AddKernelFlags(command, &options->runtime);
   AddQuietFlag(command, &options->runtime);

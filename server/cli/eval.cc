@@ -132,7 +132,7 @@ void AddEval(CLI::App& app, CommandFn* run) {
       ->capture_default_str();
   command->add_flag("--json", options->json,
                     "One JSON object {model, perplexity, standard_error, tokens_scored, ...}");
-  AddKvTypeFlag(command, &options->runtime);
+  AddKvTypeFlag(command, &options->runtime.kv_type);
   AddThreadFlag(command, &options->runtime);
   AddKernelFlags(command, &options->runtime);
   AddQuietFlag(command, &options->runtime);

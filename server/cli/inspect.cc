@@ -78,9 +78,10 @@ FormatTotal Sum(const GgufFile& file) {
   return sum;
 }
 
-/// KV cache bytes that one token takes, with elements of `element_bytes`.
-uint64_t KvBytesPerToken(const ModelConfig& config, int element_bytes) {
-  return uint64_t{2} * config.layers * config.kv_dim() * element_bytes;
+/// KV cache bytes that one token takes.
+uint64_t KvBytesPerToken(const ModelConfig& config, KvType type) {
+  const KvLayout layout{type, config.layers, config.kv_heads, config.head_dim};
+  return static_cast<uint64_t>(layout.block_bytes() / kKvBlockTokens);
 }
 
 const char* RopeScalingName(RopeScaling scaling) {
@@ -118,11 +119,14 @@ Json ConfigJson(const ModelConfig& config) {
 
 Json MemoryJson(const Inspection& inspection) {
   const ModelConfig& config = *inspection.config;
-  const uint64_t f16 = KvBytesPerToken(config, 2);
-  return {{"weight_bytes", Sum(*inspection.file).bytes},
-          {"kv_bytes_per_token_f16", f16},
-          {"kv_bytes_per_token_f32", 2 * f16},
-          {"kv_bytes_full_context_f16", f16 * static_cast<uint64_t>(config.context)}};
+  Json json = {{"weight_bytes", Sum(*inspection.file).bytes}};
+  for (const KvTypeInfo& info : KvTypes()) {
+    json[absl::StrCat("kv_bytes_per_token_", KvChoiceName(info.type))] =
+        KvBytesPerToken(config, info.type);
+  }
+  json["kv_bytes_full_context_f16"] =
+      KvBytesPerToken(config, KvType::kF16) * static_cast<uint64_t>(config.context);
+  return json;
 }
 
 Json TokenizerJson(const Tokenizer& tokenizer) {
@@ -223,12 +227,13 @@ void PrintConfig(const ModelConfig& config) {
 void PrintMemory(const Inspection& inspection) {
   const ModelConfig& config = *inspection.config;
   const uint64_t weights = Sum(*inspection.file).bytes;
-  const uint64_t per_token = KvBytesPerToken(config, 2);
+  const uint64_t per_token = KvBytesPerToken(config, KvType::kF16);
   const uint64_t cache = per_token * static_cast<uint64_t>(config.context);
   Print(absl::StrCat("\nMemory (estimate)\n",                        //
                      "Weights        ", FormatBytes(weights), "\n",  //
                      "KV cache       ", FormatBytes(per_token), " per token in f16, ",
-                     FormatBytes(cache), " for one full context; f32 takes twice that\n",
+                     FormatBytes(cache), " for one full context; per token in int8 ",
+                     FormatBytes(KvBytesPerToken(config, KvType::kInt8)), "\n",  //
                      "Together       ", FormatBytes(weights + cache), " for one sequence\n"));
 }
 

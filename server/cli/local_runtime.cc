@@ -33,12 +33,13 @@ void AddKernelFlags(CLI::App* command, RuntimeFlags* flags) {
                     "Choose kernels by rank, without timing them on the model's weights");
 }
 
-void AddKvTypeFlag(CLI::App* command, RuntimeFlags* flags) {
+void AddKvTypeFlag(CLI::App* command, std::string* kv_type) {
   command
-      ->add_option("--kv-type", flags->kv_type,
-                   "Element type of the KV cache: f16, f32, or auto (f32 for F32 models, else f16)")
+      ->add_option("--kv-type", *kv_type,
+                   "Number format of the KV cache: f32, f16, bf16, int8, or auto\n"
+                   "(f32 for F32 models, else f16)")
       ->type_name("TYPE")
-      ->check(CLI::IsMember({"auto", "f16", "f32"}))
+      ->check(CLI::IsMember(KvChoiceNames()))
       ->capture_default_str();
 }
 
@@ -67,13 +68,6 @@ absl::StatusOr<std::unique_ptr<RuntimeContext>> OpenRuntime(const RuntimeFlags& 
 
 namespace {
 
-// kv_type as the loader takes it; it was validated with the command line.
-KvCacheType KvCacheTypeOf(const RuntimeFlags& flags) {
-  if (flags.kv_type == "f16") return KvCacheType::kF16;
-  if (flags.kv_type == "f32") return KvCacheType::kF32;
-  return KvCacheType::kAuto;
-}
-
 // Draws progress for `path` on stderr and cancels when the user interrupts.
 LoadOptions ShowLoading(const std::string& path, const RuntimeFlags& flags) {
   auto bar = std::make_shared<Progress>(absl::StrCat("loading ", BaseName(path)), flags.quiet);
@@ -98,7 +92,7 @@ absl::StatusOr<std::shared_ptr<ServedModel>> LoadForOneSequence(const RuntimeCon
   spec.name = "model";
   spec.path = path;
   spec.max_context = max_context;
-  spec.kv_type = KvCacheTypeOf(flags);
+  spec.kv_type = ParseKvChoice(flags.kv_type);
   spec.engine.max_sequences = 1;
   LoadOptions options = ShowLoading(path, flags);
   options.packed = TuneFor(runtime.tuner());

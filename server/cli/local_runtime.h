@@ -20,14 +20,14 @@ struct RuntimeFlags {
   int threads = 0;        ///< 0 = one per physical core
   std::string force_isa;  ///< "" = QUANTD_FORCE_ISA, else the best this machine has
   std::string force_kernel;
-  std::string kv_type = "auto";  ///< auto | f16 | f32
+  std::string kv_type = "auto";  ///< one of KvChoiceNames()
   bool quiet = false;            ///< no progress and no summary on stderr
   bool calibrate = true;         ///< choose kernels by timing them, as `serve` does
 };
 
 void AddThreadFlag(CLI::App* command, RuntimeFlags* flags);   ///< --threads
 void AddKernelFlags(CLI::App* command, RuntimeFlags* flags);  ///< --force-isa, --force-kernel
-void AddKvTypeFlag(CLI::App* command, RuntimeFlags* flags);   ///< --kv-type
+void AddKvTypeFlag(CLI::App* command, std::string* kv_type);  ///< --kv-type
 void AddQuietFlag(CLI::App* command, RuntimeFlags* flags);    ///< --quiet
 
 /// A check for CLI11 options: "" or what is wrong. (Its own tells the largest double as a limit.)

@@ -12,6 +12,7 @@
 #include "server/cli/quantctl.h"
 #include "server/cli/remote.h"
 #include "server/cli/table.h"
+#include "server/convert.h"
 
 namespace quantd {
 namespace {
@@ -90,8 +91,9 @@ struct LoadFlags {
 
 int Load(const LoadFlags& options) {
   v1::LoadModelRequest request = options.request;
-  if (options.kv_type == "f16") request.set_kv_cache_type(v1::KV_CACHE_TYPE_F16);
-  if (options.kv_type == "f32") request.set_kv_cache_type(v1::KV_CACHE_TYPE_F32);
+  if (const KvChoice choice = ParseKvChoice(options.kv_type)) {
+    request.set_kv_cache_type(ToProto(*choice));
+  }
   request.set_wait(!options.no_wait);
   v1::Model model;
   const int code = CallRemote(
@@ -176,8 +178,8 @@ void AddLoad(CLI::App& app, CommandFn* run) {
           "--kv-cache-bytes", [request](const int64_t& n) { request->set_kv_cache_bytes(n); },
           "Size of the KV cache (default: by need and memory)")
       ->type_name("BYTES");
-  command->add_option("--kv-type", options->kv_type, "Element type of the KV cache")
-      ->check(CLI::IsMember({"auto", "f16", "f32"}))
+  command->add_option("--kv-type", options->kv_type, "Number format of the KV cache")
+      ->check(CLI::IsMember(KvChoiceNames()))
       ->capture_default_str();
   command->add_flag("--no-wait", options->no_wait, "Return as soon as loading has begun");
   command->add_flag("--json", options->json, "The model as a JSON object");

@@ -289,7 +289,7 @@ void AddRun(CLI::App& app, CommandFn* run) {
       ->add_flag("--logits", options->logits,
                  "With --json: add logits_after_prompt, one per vocabulary entry")
       ->needs("--json");
-  AddKvTypeFlag(command, &options->runtime);
+  AddKvTypeFlag(command, &options->runtime.kv_type);
   AddThreadFlag(command, &options->runtime);
   AddKernelFlags(command, &options->runtime);
   AddQuietFlag(command, &options->runtime);

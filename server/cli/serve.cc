@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "kernels/base/status_macros.h"
 #include "server/cli/commands.h"
+#include "server/cli/local_runtime.h"
 #include "server/cli/output.h"
 #include "server/cli/signal_watch.h"
 #include "server/config.h"
@@ -23,6 +24,7 @@ constexpr char kCommand[] = "quantd serve";
 struct ServeOptions {
   std::string config;
   std::vector<std::string> models;                           // NAME=PATH
+  std::string kv_type = "auto";                              // of these
   std::vector<std::pair<std::string, std::string>> changes;  // path of a field, value
   bool check_config = false;
 };
@@ -43,6 +45,7 @@ absl::StatusOr<ServerConfig> BuildConfig(const ServeOptions& options) {
     ModelSpec spec;
     spec.name = model.substr(0, equals);
     spec.path = model.substr(equals + 1);
+    spec.kv_type = ParseKvChoice(options.kv_type);
     spec.engine = config.engine;
     config.models.push_back(std::move(spec));
   }
@@ -123,6 +126,7 @@ void AddServe(CLI::App& app, CommandFn* run) {
                    "Serve this file under this name too; may be given several times")
       ->type_name("NAME=PATH")
       ->allow_extra_args(false);
+  AddKvTypeFlag(command, &options->kv_type);
   command->add_flag("--check-config", options->check_config,
                     "Only check the configuration: exit code 0 or 2");
   for (const ConfigField& field : ConfigFields()) {

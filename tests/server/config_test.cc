@@ -102,12 +102,12 @@ engine: {max_sequences: 8, step_token_budget: 100}
 )");
   ASSERT_EQ(config.models.size(), 2u);
   EXPECT_EQ(config.models[0].engine.max_sequences, 8);
-  EXPECT_EQ(config.models[0].kv_type, KvCacheType::kAuto);
+  EXPECT_EQ(config.models[0].kv_type, std::nullopt);
   const ModelSpec& b = config.models[1];
   EXPECT_EQ(b.path, "/abs/b.gguf");
   EXPECT_EQ(b.max_context, 128);
   EXPECT_EQ(b.kv_cache_bytes, 1 << 30);
-  EXPECT_EQ(b.kv_type, KvCacheType::kF32);
+  EXPECT_EQ(b.kv_type, KvType::kF32);
   EXPECT_EQ(b.engine.max_sequences, 2);
   EXPECT_EQ(b.engine.step_token_budget, 100);
   EXPECT_FALSE(b.engine.prefix_cache);
@@ -214,7 +214,7 @@ TEST(ConfigErrorTest, OutOfRangeValues) {
       {"models: [{name: a, path: ''}]", "models[0].path: must not be empty"},
       {"models: [{name: a}]", "models[0].path: is missing"},
       {"models: [{path: a}]", "models[0].name: is missing"},
-      {"models: [{name: a, path: x, kv_type: f8}]", "'f8' is none of auto, f16, f32"},
+      {"models: [{name: a, path: x, kv_type: f8}]", "'f8' is none of auto, f32, f16, bf16, int8"},
       {"models: [{name: a, path: x, max_context: 2147483648}]", "is not within 0 to 2147483647"},
       {"models: [{name: a, path: x}, {name: a, path: y}]",
        "q.yaml:1:37: models[1].name: 'a' is the name of another"},

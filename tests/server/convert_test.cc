@@ -199,9 +199,9 @@ TEST(ConvertModelsTest, SpecTakesTheServersEngineOptions) {
   EXPECT_EQ(spec.path, "p");
   EXPECT_EQ(spec.max_context, 100);
   EXPECT_EQ(spec.kv_cache_bytes, 1 << 20);
-  EXPECT_EQ(spec.kv_type, KvCacheType::kF32);
+  EXPECT_EQ(spec.kv_type, KvType::kF32);
   EXPECT_EQ(spec.engine.max_sequences, 5);
-  EXPECT_EQ(ToModelSpec({}, engine).kv_type, KvCacheType::kAuto);
+  EXPECT_EQ(ToModelSpec({}, engine).kv_type, std::nullopt);
 }
 
 }  // namespace

@@ -99,7 +99,7 @@ TEST(PlanLoadTest, SizesTheDemoModel) {
 TEST(PlanLoadTest, ContextIsCappedAndKvTypeChosen) {
   ModelSpec spec = DemoSpec("a", "Q4_0");
   spec.max_context = 100;
-  spec.kv_type = KvCacheType::kF32;
+  spec.kv_type = KvType::kF32;
   const auto plan = PlanLoad(spec, kPlenty);
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(plan->format, "Q4_0");

@@ -49,6 +49,7 @@ TEST(QuantdMain, WrongCommandLinesExitWith2AndPointToHelp) {
       {{"run", model, "--greedy", "--temperature", "1"}, "excludes"},
       {{"run", model, "--logits"}, "requires --json"},
       {{"run", model, "--kv-type", "f8"}, "--kv-type"},
+      {{"serve", "--model", "a=" + model, "--kv-type", "f8"}, "--kv-type"},
       {{"tokenize"}, "model is required"},
       {{"inspect"}, "file is required"},
       {{"bench", model, "--batch", "1,0"}, "--batch"},
