@@ -138,7 +138,8 @@ constexpr CheckedSequence kSequences[] = {
     {29, 5, {3, 0}}, {44, 2, {1, 4}}, {255, 2, {12, 5, 13, 7, 2, 9, 6, 11, 8}}};
 static_assert(kSegmentTokens == 256);
 constexpr int64_t kBlocks = 14;
-constexpr int64_t kRows = 9;  // of all sequences
+constexpr int64_t kWindow = 33;  // ends within a block, and before or behind a segment
+constexpr int64_t kRows = 9;     // of all sequences
 
 // What an attention kernel makes of the problem: its KV memory and its results.
 struct AttentionResult {
@@ -146,7 +147,8 @@ struct AttentionResult {
   Floats out;
 };
 
-AttentionResult Attend(const AttentionKernel& kernel) {
+// `cut`: with a window and a soft cap.
+AttentionResult Attend(const AttentionKernel& kernel, bool cut) {
   constexpr int64_t kKvFloats = int64_t{kKvHeads} * kHeadDim, kStride = int64_t{kHeads} * kHeadDim;
   Noise noise;
   AttentionResult result;
@@ -171,6 +173,10 @@ AttentionResult Attend(const AttentionKernel& kernel) {
   call.kv = kv;
   call.heads = kHeads;
   call.scale = 1.0f / std::sqrt(static_cast<float>(kHeadDim));
+  if (cut) {
+    call.window = kWindow;
+    call.soft_cap = 2.0f;
+  }
   call.sequences = sequences.data();
   call.sequence_count = static_cast<int64_t>(sequences.size());
   call.q = q.data();
@@ -221,10 +227,13 @@ std::string DisagreeingOp(const OpTable& table, const std::string& inject_fault)
 
 bool AgreesWithReference(const AttentionKernel& kernel, bool spoil) {
   if (kernel.isa == Isa::kReference) return true;
-  const AttentionResult expected = Attend(ReferenceAttention(kernel.type));
-  AttentionResult actual = Attend(kernel);
-  if (spoil) actual.out[0] += 1.0f;
-  return expected.memory == actual.memory && Near(expected.out, actual.out, 1.0f);
+  for (const bool cut : {false, true}) {
+    const AttentionResult expected = Attend(ReferenceAttention(kernel.type), cut);
+    AttentionResult actual = Attend(kernel, cut);
+    if (spoil) actual.out[0] += 1.0f;
+    if (expected.memory != actual.memory || !Near(expected.out, actual.out, 1.0f)) return false;
+  }
+  return true;
 }
 
 }  // namespace quantd

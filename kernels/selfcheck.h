@@ -24,8 +24,8 @@ std::string DisagreeingOp(const OpTable& table, const std::string& inject_fault)
 
 /// Stores and attends three sequences of scattered KV blocks, one of them longer than a segment,
 /// with grouped heads and a head_dim that is no multiple of a vector, and compares with the scalar
-/// reference: the stored bytes must be the same, results within 1e-5 of the largest value. `spoil`
-/// falsifies one result first (tests of quarantine).
+/// reference: the stored bytes must be the same, results within 1e-5 of the largest value, also
+/// with a window and a soft cap. `spoil` falsifies one result first (tests of quarantine).
 bool AgreesWithReference(const AttentionKernel& kernel, bool spoil);
 
 }  // namespace quantd

@@ -40,8 +40,8 @@ class Worker {
       tile.next = &next_tile;
     }
     if (item.split >= 0) return RunPart(item, tile);
-    functions_.attend(tile, 0, state_, scratch_);
-    for (int64_t segment = 1; segment < item.end; ++segment) {
+    functions_.attend(tile, item.begin, state_, scratch_);
+    for (int64_t segment = item.begin + 1; segment < item.end; ++segment) {
       functions_.attend(tile, segment, part_, scratch_);
       functions_.merge(tile, segment, state_, part_);
     }
@@ -52,11 +52,11 @@ class Worker {
   void RunPart(const AttentionPlan::Item& item, const AttentionTile& tile) {
     AttentionPlan::SplitTile& split = plan_.split(item);
     for (int64_t segment = item.begin; segment < item.end; ++segment) {
-      functions_.attend(tile, segment, split.states + segment * split.floats, scratch_);
+      functions_.attend(tile, segment, split.state(segment), scratch_);
     }
     if (std::atomic_ref(split.items_left).fetch_sub(1, std::memory_order_acq_rel) > 1) return;
-    for (int64_t segment = 1; segment < split.segments; ++segment) {
-      functions_.merge(tile, segment, split.states, split.states + segment * split.floats);
+    for (int64_t s = split.first + 1; s < split.first + split.segments; ++s) {
+      functions_.merge(tile, s, split.states, split.state(s));
     }
     functions_.finish(tile, split.states);
   }

@@ -74,9 +74,11 @@ struct AttentionSequence {
 struct AttentionCall {
   KvView kv;
   int layer = 0;
-  int heads = 0;    ///< query heads, a multiple of kv_heads; head h reads kv head
-                    ///< h / (heads / kv_heads)
-  float scale = 0;  ///< applied to q.k, 1/sqrt(head_dim) as a rule
+  int heads = 0;       ///< query heads, a multiple of kv_heads; head h reads kv head
+                       ///< h / (heads / kv_heads)
+  float scale = 0;     ///< applied to q.k, 1/sqrt(head_dim) as a rule
+  float soft_cap = 0;  ///< a scaled score s becomes soft_cap * tanh(s / soft_cap); 0 = stays s
+  int64_t window = 0;  ///< tokens that a query sees at most, its own and those before; 0 = all
   const AttentionSequence* sequences = nullptr;
   int64_t sequence_count = 0;
   const float* q = nullptr;  ///< [rows, heads, head_dim], q_stride floats between rows
@@ -87,8 +89,9 @@ struct AttentionCall {
 
 /// Attention of one instruction set and KV type. A row's result does not depend on the other rows
 /// of the call, on how the prompt was cut into chunks, or on the number of threads; a long context
-/// is shared among threads. Slots of a block that hold no token yet are never read into a result,
-/// whatever bytes they hold.
+/// is shared among threads. Tokens that a row does not see, because they are behind it, outside of
+/// its window or not there yet, take no part in its result, whatever bytes their slots hold; blocks
+/// that no row sees may be anything.
 struct AttentionKernel {
   const char* name;
   Isa isa;

@@ -37,6 +37,14 @@ static inline KvInt8Scale KvInt8ScaleOf(float largest, bool finite) {
   return {largest / 127.0f, 127.0f / largest};
 }
 
+/// A window that is never full.
+inline constexpr int64_t kNoWindow = INT64_MAX;
+
+/// The first token that a row at `position` sees.
+static inline int64_t FirstToken(int64_t position, int64_t window) {
+  return position < window ? 0 : position - window + 1;
+}
+
 /// Query rows of one sequence against one KV head: the unit of work of an attention call.
 struct AttentionTile {
   const unsigned char* k;  ///< K of this layer and KV head in block 0: KvLayout has the order
@@ -52,9 +60,29 @@ struct AttentionTile {
   float* out;  ///< as q
   int64_t out_stride;
   float scale;
+  float soft_cap;             ///< as in AttentionCall
+  int64_t window;             ///< tokens that a row sees at most; kNoWindow: all
   int64_t first_segment;      ///< that is attended
   const AttentionTile* next;  ///< what the thread will probably attend next, or null
 };
+
+/// The first query that sees tokens from `start` on.
+static inline int64_t FirstQuery(const AttentionTile& tile, int64_t start) {
+  return start > tile.position ? (start - tile.position) * tile.group : 0;
+}
+
+/// Behind the last query that sees tokens before `end`.
+static inline int64_t EndQuery(const AttentionTile& tile, int64_t end) {
+  const int64_t last = tile.position + tile.rows - 1;
+  if (FirstToken(last, tile.window) < end) return tile.rows * tile.group;
+  const int64_t rows = end + tile.window - 1 - tile.position;
+  return rows > 0 ? rows * tile.group : 0;
+}
+
+/// The first segment that a query sees.
+static inline int64_t FirstSegment(const AttentionTile& tile, int64_t query) {
+  return FirstToken(tile.position + query / tile.group, tile.window) / kSegmentTokens;
+}
 
 // What some segments gave the queries of a tile is a *state* of StateFloats floats: for each query
 // the largest score, the sum of the weights exp(score - largest), and the weighted sum of values.
@@ -79,10 +107,11 @@ static inline int64_t ScratchFloats(int64_t queries, int64_t head_dim) {
 
 /// The attention functions of one instruction set for one type of KV memory.
 struct AttentionFunctions {
-  /// Writes to `state` what segment `segment` gives the rows that see it, which are the rows at
-  /// positions from its first token on; the state of the others is left as it was.
+  /// Writes to `state` what segment `segment` gives the rows that see any of it, of which there
+  /// must be one; the state of the others is left as it was.
   void (*attend)(const AttentionTile& tile, int64_t segment, float* state, float* scratch);
-  /// Adds `part`, what segment `segment` gave, to `state`, what those before it gave.
+  /// Adds `part`, what segment `segment` gave, to `state`, what those before it gave; for queries
+  /// that see none before it, it becomes the state.
   void (*merge)(const AttentionTile& tile, int64_t segment, float* state, const float* part);
   /// Writes the result of all rows from the state of all segments.
   void (*finish)(const AttentionTile& tile, const float* state);

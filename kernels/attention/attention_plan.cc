@@ -12,8 +12,7 @@ constexpr int64_t kItemsPerThread = 4;
 
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// Segments that the last of `rows` rows behind `context` tokens sees.
-int64_t Segments(int64_t context, int64_t rows) { return CeilDiv(context + rows, kSegmentTokens); }
+int64_t Window(const AttentionCall& call) { return call.window > 0 ? call.window : kNoWindow; }
 
 }  // namespace
 
@@ -24,42 +23,49 @@ void AttentionPlan::Make(const AttentionCall& call, int threads) {
   splits_.clear();
   const int64_t tile_rows = std::max<int64_t>(1, kTileQueries / group_);
   most_queries_ = tile_rows * group_;
+  tiles_.clear();
   int64_t total = 0;
-  for (int64_t s = 0; s < call.sequence_count; ++s) {
-    const AttentionSequence& sequence = call.sequences[s];
-    for (int64_t row = 0; row < sequence.rows; row += tile_rows) {
-      const int64_t rows = std::min(tile_rows, sequence.rows - row);
-      total += call.kv.layout.kv_heads * Segments(sequence.context + row, rows);
-    }
-  }
-  const int64_t most_segments = std::max<int64_t>(1, total / (threads * kItemsPerThread));
   for (int32_t s = 0; s < call.sequence_count; ++s) {
     // A sequence's last rows see the most tokens and are the last to be wanted at the end.
     const AttentionSequence& sequence = call.sequences[s];
     for (int64_t t = CeilDiv(sequence.rows, tile_rows); t-- > 0;) {
-      const int64_t first = t * tile_rows, rows = std::min(tile_rows, sequence.rows - first);
-      const int64_t segments = Segments(sequence.context + first, rows);
-      for (int32_t head = 0; head < call.kv.layout.kv_heads; ++head) {
-        AddTile({s, head, first, rows, 0, segments, -1}, threads == 1 ? segments : most_segments);
-      }
+      Item tile{s, 0, t * tile_rows, std::min(tile_rows, sequence.rows - t * tile_rows), 0, 0, -1};
+      SetSegments(&tile);
+      total += (tile.end - tile.begin) * call.kv.layout.kv_heads;
+      tiles_.push_back(tile);
+    }
+  }
+  const int64_t share = std::max<int64_t>(1, total / (threads * kItemsPerThread));
+  for (Item& tile : tiles_) {
+    const int64_t most_segments = threads == 1 ? tile.end : share;
+    for (tile.kv_head = 0; tile.kv_head < call.kv.layout.kv_heads; ++tile.kv_head) {
+      AddTile(tile, most_segments);
     }
   }
   PlaceStates();
 }
 
+// Those that any of its rows sees.
+void AttentionPlan::SetSegments(Item* tile) const {
+  const int64_t first = call_->sequences[tile->sequence].context + tile->first_row;
+  tile->begin = FirstToken(first, Window(*call_)) / kSegmentTokens;
+  tile->end = CeilDiv(first + tile->rows, kSegmentTokens);
+}
+
 void AttentionPlan::AddTile(Item tile, int64_t most_segments) {
-  const int64_t segments = tile.end;
+  const int64_t first = tile.begin, segments = tile.end - first;
   if (segments <= most_segments) {
     items_.push_back(tile);
     return;
   }
   tile.split = static_cast<int32_t>(splits_.size());
   SplitTile split;
+  split.first = first;
   split.segments = segments;
   split.floats = StateFloats(tile.rows * group_, call_->kv.layout.head_dim);
   for (const int64_t parts = CeilDiv(segments, most_segments); split.items_left < parts;) {
-    tile.begin = segments * split.items_left / parts;
-    tile.end = segments * ++split.items_left / parts;
+    tile.begin = first + segments * split.items_left / parts;
+    tile.end = first + segments * ++split.items_left / parts;
     items_.push_back(tile);
   }
   splits_.push_back(split);
@@ -98,6 +104,8 @@ AttentionTile AttentionPlan::Tile(const Item& item) const {
       .out = call_->out + row * call_->out_stride + head_offset,
       .out_stride = call_->out_stride,
       .scale = call_->scale,
+      .soft_cap = call_->soft_cap,
+      .window = Window(*call_),
       .first_segment = item.begin,
       .next = nullptr,
   };

@@ -22,10 +22,13 @@ class AttentionPlan {
 
   /// A tile whose segments are shared among several items.
   struct SplitTile {
-    int64_t segments = 0;
+    int64_t first = 0;        ///< the first segment that a row of the tile sees
+    int64_t segments = 0;     ///< from there on
     int64_t floats = 0;       ///< of the state of one segment
     float* states = nullptr;  ///< [segments, floats]
     int32_t items_left = 0;   ///< counted down atomically; who reaches 0 puts the tile together
+
+    float* state(int64_t segment) const { return states + (segment - first) * floats; }
   };
 
   /// Segments [begin, end) of a tile.
@@ -47,11 +50,13 @@ class AttentionPlan {
   int64_t most_queries() const { return most_queries_; }
 
  private:
+  void SetSegments(Item* tile) const;
   void AddTile(Item tile, int64_t most_segments);
   void PlaceStates();
 
   const AttentionCall* call_ = nullptr;
   int64_t group_ = 0, most_queries_ = 0;
+  std::vector<Item> tiles_;  // whole ones, of the first KV head
   std::vector<Item> items_;
   std::vector<SplitTile> splits_;
   AlignedBuffer states_;

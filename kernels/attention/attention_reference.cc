@@ -44,7 +44,8 @@ double Score(const AttentionTile& tile, const float* q, int64_t position) {
   for (int64_t i = 0; i < tile.head_dim; ++i) {
     dot += q[i] * ToDouble(k.elements[i * kTileBlockTokens + k.slot]);
   }
-  return dot * k.scale * tile.scale;
+  const double score = dot * k.scale * tile.scale;
+  return tile.soft_cap == 0 ? score : tile.soft_cap * std::tanh(score / tile.soft_cap);
 }
 
 // What positions [begin, end) give one query.
@@ -76,11 +77,12 @@ struct State {
   State(const AttentionTile& tile, int64_t segment, const float* floats)
       : padded(PaddedHeadDim(tile.head_dim)),
         queries(tile.rows * tile.group),
-        first(std::max<int64_t>(segment * kSegmentTokens - tile.position, 0) * tile.group),
+        first(FirstQuery(tile, segment * kSegmentTokens)),
+        end(EndQuery(tile, (segment + 1) * kSegmentTokens)),
         max(const_cast<float*>(floats)),
         sum(max + queries),
         values(sum + queries) {}
-  const int64_t padded, queries, first;
+  const int64_t padded, queries, first, end;
   float *const max, *const sum, *const values;
 };
 
@@ -88,17 +90,25 @@ template <typename T>
 void Attend(const AttentionTile& tile, int64_t segment, float* floats, float*) {
   const State state(tile, segment, floats);
   const int64_t begin = segment * kSegmentTokens;
-  for (int64_t query = state.first; query < state.queries; ++query) {
+  for (int64_t query = state.first; query < state.end; ++query) {
     const int64_t row = query / tile.group, head = query % tile.group;
-    AttendQuery<T>(tile, tile.q + row * tile.q_stride + head * tile.head_dim, begin,
-                   std::min(tile.position + row + 1, begin + kSegmentTokens), &state.max[query],
+    const int64_t position = tile.position + row;
+    AttendQuery<T>(tile, tile.q + row * tile.q_stride + head * tile.head_dim,
+                   std::max(begin, FirstToken(position, tile.window)),
+                   std::min(position + 1, begin + kSegmentTokens), &state.max[query],
                    &state.sum[query], &state.values[query * state.padded]);
   }
 }
 
 void Merge(const AttentionTile& tile, int64_t segment, float* floats, const float* part) {
   const State to(tile, segment, floats), from(tile, segment, part);
-  for (int64_t query = to.first; query < to.queries; ++query) {
+  for (int64_t query = to.first; query < to.end; ++query) {
+    if (FirstSegment(tile, query) == segment) {
+      to.max[query] = from.max[query];
+      to.sum[query] = from.sum[query];
+      std::copy_n(&from.values[query * from.padded], tile.head_dim, &to.values[query * to.padded]);
+      continue;
+    }
     const float max = std::max(to.max[query], from.max[query]);
     const double keep = std::exp(static_cast<double>(to.max[query]) - max);
     const double take = std::exp(static_cast<double>(from.max[query]) - max);

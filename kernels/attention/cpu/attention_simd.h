@@ -52,11 +52,6 @@ struct TileState {
   const int64_t padded;  ///< head_dim and what fills the last vector
 };
 
-/// The first query that sees tokens from `start` on.
-static inline int64_t FirstQuery(const AttentionTile& tile, int64_t start) {
-  return start > tile.position ? (start - tile.position) * tile.group : 0;
-}
-
 template <int N>
 struct Count {
   static constexpr int value = N;
@@ -214,6 +209,7 @@ class SegmentPass {
         end_(tile.position + tile.rows < start_ + kSegmentTokens ? tile.position + tile.rows
                                                                  : start_ + kSegmentTokens),
         first_(FirstQuery(tile, start_)),
+        limit_(EndQuery(tile, start_ + kSegmentTokens)),
         queries_(tile.rows * tile.group),
         state_(tile, state),
         q_(scratch),
@@ -221,10 +217,11 @@ class SegmentPass {
         slab_(weights_ + queries_ * kWeightStride) {}
 
   void Run() {
+    const int64_t begin = start_ + FirstBlock(first_);  // the first query sees the first tokens
     ScaleQueries();
-    for (int64_t b = start_; b < end_; b += kTileBlockTokens) ScoreBlock(b);
-    for (int64_t query = first_; query < queries_; ++query) Weigh(query);
-    for (int64_t b = start_; b < end_; b += kTileBlockTokens) AddBlock(b);
+    for (int64_t b = begin; b < end_; b += kTileBlockTokens) ScoreBlock(b);
+    for (int64_t query = first_; query < limit_; ++query) Weigh(query);
+    for (int64_t b = begin; b < end_; b += kTileBlockTokens) AddBlock(b);
   }
 
  private:
@@ -239,6 +236,15 @@ class SegmentPass {
                                           tile_.head_dim * kTileBlockTokens);
   }
 
+  // The first token of the segment that a query sees, counted from the segment's; and of its block.
+  int64_t Low(int64_t query) const {
+    const int64_t low = FirstToken(tile_.position + query / tile_.group, tile_.window) - start_;
+    return low > 0 ? low : 0;
+  }
+  int64_t FirstBlock(int64_t query) const {
+    return Low(query) / kTileBlockTokens * kTileBlockTokens;
+  }
+
   // What to ask for while the segment's plane of this index is read; null: nothing.
   const T* Ahead(int64_t index) const {
     const int64_t plane_bytes = tile_.head_dim * kTileBlockTokens * static_cast<int64_t>(sizeof(T));
@@ -249,7 +255,7 @@ class SegmentPass {
   void ScaleQueries() {
     const F scale = V::Set(tile_.scale);
     const int64_t floats = tile_.group * tile_.head_dim;
-    for (int64_t row = first_ / tile_.group; row < tile_.rows; ++row) {
+    for (int64_t row = first_ / tile_.group; row < limit_ / tile_.group; ++row) {
       const float* const from = tile_.q + row * tile_.q_stride;
       ForEachVector<V>(floats, [&](int64_t i, int64_t n) {
         StoreN<V>(q_ + row * floats + i, n, V::Mul(LoadN<V>(from + i, n), scale));
@@ -257,9 +263,14 @@ class SegmentPass {
     }
   }
 
+  // How many queries see some of a block.
+  int64_t Queries(int64_t block) const {
+    return EndQuery(tile_, block + kTileBlockTokens) - FirstQuery(tile_, block);
+  }
+
   void ScoreBlock(int64_t block) {
     const T* const k = Plane(tile_.k, block);
-    if (queries_ - FirstQuery(tile_, block) <= kScoreQueries<V>) {
+    if (Queries(block) <= kScoreQueries<V>) {
       ScoreRows(block, k, Ahead((block - start_) / kTileBlockTokens));
       return;
     }
@@ -273,26 +284,36 @@ class SegmentPass {
   void ScoreRows(int64_t block, const E* k, const E* ahead) {
     const int64_t dim = tile_.head_dim;
     ForQueries<kScoreQueries<V>>(
-        FirstQuery(tile_, block), queries_, [&](int64_t query, auto count) {
+        FirstQuery(tile_, block), EndQuery(tile_, block + kTileBlockTokens),
+        [&](int64_t query, auto count) {
           Scores<V, E, count.value>(k, ahead, q_ + query * dim, dim,
                                     weights_ + query * kWeightStride + block - start_);
         });
   }
 
-  // Turns the scores of one query into weights. Tokens behind the query's own do not exist for it:
-  // their scores may be anything.
+  F SoftCap(F scores) const {
+    return V::Mul(Tanh<V>(V::Mul(scores, V::Set(1.0f / tile_.soft_cap))), V::Set(tile_.soft_cap));
+  }
+
+  // Turns the scores of one query into weights, from the first block that it sees on. Tokens behind
+  // the query's own and those outside of its window do not exist for it: their scores may be
+  // anything.
   void Weigh(int64_t query) {
-    float* const weights = weights_ + query * kWeightStride;
+    const int64_t begin = FirstBlock(query), low = Low(query) - begin;
     const int64_t seen = tile_.position + query / tile_.group + 1;
-    const int64_t count = (seen < end_ ? seen : end_) - start_;
+    const int64_t count = (seen < end_ ? seen : end_) - start_ - begin;
+    float* const weights = weights_ + query * kWeightStride + begin;
+    const int64_t start = start_ + begin;
     const F lowest = V::Set(-INFINITY);
     F top = lowest;
     ForEachVector<V>(count, [&](int64_t i, int64_t n) {
       F scores = V::Load(weights + i);
       if constexpr (kScaled<T>) {
-        scores = V::Mul(scores, V::Load(Scales(tile_.k, start_ + i) + i % kTileBlockTokens));
+        scores = V::Mul(scores, V::Load(Scales(tile_.k, start + i) + i % kTileBlockTokens));
       }
+      if (tile_.soft_cap != 0) scores = SoftCap(scores);
       scores = V::KeepFirst(scores, n, lowest);
+      if (i < low) scores = V::KeepFirst(lowest, low - i < V::kWidth ? low - i : V::kWidth, scores);
       V::Store(weights + i, scores);
       top = V::Max(top, scores);
     });
@@ -302,7 +323,7 @@ class SegmentPass {
       F e = Exp<V>(V::Sub(V::Load(weights + i), V::Set(max)));
       sum = V::Add(sum, e);
       if constexpr (kScaled<T>) {
-        e = V::Mul(e, V::Load(Scales(tile_.v, start_ + i) + i % kTileBlockTokens));
+        e = V::Mul(e, V::Load(Scales(tile_.v, start + i) + i % kTileBlockTokens));
       }
       V::Store(weights + i, e);
     });
@@ -314,8 +335,8 @@ class SegmentPass {
 
   void AddBlock(int64_t block) {
     const T* const v = Plane(tile_.v, block);
-    const int64_t begin = FirstQuery(tile_, block), dim = tile_.head_dim;
-    if (queries_ - begin <= kValueQueries<V>) {
+    const int64_t dim = tile_.head_dim;
+    if (Queries(block) <= kValueQueries<V>) {
       const int64_t blocks = (end_ - start_ + kTileBlockTokens - 1) / kTileBlockTokens;
       AddRows(block, v, Ahead(blocks + (block - start_) / kTileBlockTokens), dim, dim);
       return;
@@ -329,20 +350,22 @@ class SegmentPass {
     AddRows<float>(block, slab_, nullptr, state_.padded, elements);
   }
 
-  // Rows before the block's first token see none of it; those in the block see a part each; from
-  // its last token on they see all of it and go together.
+  // Rows that see a part of the block go one by one; those that see all of it go together: these
+  // are the rows from its last token on, as long as its first one is within their window.
   template <class E>
   void AddRows(int64_t block, const E* v, const E* ahead, int64_t stride, int64_t elements) {
+    const int64_t rows = EndQuery(tile_, block + kTileBlockTokens) / tile_.group;
+    const int64_t whole_rows = EndQuery(tile_, block + 1) / tile_.group;
     int64_t row = FirstQuery(tile_, block) / tile_.group;
-    while (row < tile_.rows) {
-      const int64_t seen = tile_.position + row - block + 1;
-      const bool whole = seen >= kTileBlockTokens;
-      const int64_t end = whole ? tile_.rows : row + 1;
+    while (row < rows) {
+      const int64_t position = tile_.position + row - block;
+      const int64_t seen = position < kTileBlockTokens ? position + 1 : kTileBlockTokens;
+      const int64_t low = row < whole_rows ? 0 : FirstToken(position + block, tile_.window) - block;
+      const int64_t end = seen == kTileBlockTokens && low == 0 ? whole_rows : row + 1;
       ForQueries<kValueQueries<V>>(
           row * tile_.group, end * tile_.group, [&](int64_t query, auto count) {
-            AddValues<V, E, count.value>(v, ahead, stride, elements,
-                                         whole ? kTileBlockTokens : seen,
-                                         weights_ + query * kWeightStride + block - start_,
+            AddValues<V, E, count.value>(v + low * stride, ahead, stride, elements, seen - low,
+                                         weights_ + query * kWeightStride + block - start_ + low,
                                          state_.values + query * state_.padded, state_.padded);
           });
       row = end;
@@ -351,8 +374,8 @@ class SegmentPass {
 
   const AttentionTile& tile_;
   const int64_t segment_;
-  const int64_t start_, end_;  // tokens of the segment that some row sees
-  const int64_t first_;        // the first query that sees any of them
+  const int64_t start_, end_;    // tokens of the segment that some row sees
+  const int64_t first_, limit_;  // queries [first_, limit_) see any of them
   const int64_t queries_;
   const TileState<V, float> state_;
   float* const q_;        // [queries, head_dim], scaled
@@ -366,12 +389,26 @@ void Attend(const AttentionTile& tile, int64_t segment, float* state, float* scr
 }
 
 template <class V>
+void CopyState(const TileState<V, const float>& from, int64_t query,
+               const TileState<V, float>& to) {
+  to.max[query] = from.max[query];
+  to.sum[query] = from.sum[query];
+  for (int64_t i = query * to.padded; i < (query + 1) * to.padded; i += V::kWidth) {
+    V::Store(to.values + i, V::Load(from.values + i));
+  }
+}
+
+template <class V>
 void Merge(const AttentionTile& tile, int64_t segment, float* state, const float* part) {
   using F = typename V::F;
   const TileState<V, float> to(tile, state);
   const TileState<V, const float> from(tile, part);
-  const int64_t queries = tile.rows * tile.group;
-  for (int64_t query = FirstQuery(tile, segment * kSegmentTokens); query < queries; ++query) {
+  const int64_t start = segment * kSegmentTokens, end = EndQuery(tile, start + kSegmentTokens);
+  for (int64_t query = FirstQuery(tile, start); query < end; ++query) {
+    if (FirstSegment(tile, query) == segment) {
+      CopyState(from, query, to);
+      continue;
+    }
     const float old_max = to.max[query], part_max = from.max[query];
     const float max = part_max > old_max ? part_max : old_max;
     float keep[V::kWidth], take[V::kWidth];

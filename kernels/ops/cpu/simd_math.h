@@ -28,6 +28,25 @@ inline typename V::F Exp(typename V::F x) {
   return V::Scale(e, n);
 }
 
+/// tanh of every element within 3 ulp; NaN for NaN. From |x| = 0.55 on (1 - e) / (1 + e) with
+/// e = exp(-2|x|), which cannot overflow; below that x + x^3 q(x^2), where the difference would
+/// cancel, with q of degree 4 through the Chebyshev nodes, which is 0.1 ulp off.
+template <class V>
+inline typename V::F Tanh(typename V::F x) {
+  using F = typename V::F;
+  const F one = V::Set(1.0f), minus = V::NegAbs(x);
+  const F e = Exp<V>(V::Add(minus, minus));
+  const F large = V::Div(V::Sub(one, e), V::Add(one, e));
+  const F square = V::Mul(x, x);
+  F q = V::Fma(V::Set(-0.00661022775f), square, V::Set(0.0213093888f));
+  q = V::Fma(q, square, V::Set(-0.0539094284f));
+  q = V::Fma(q, square, V::Set(0.133331135f));
+  q = V::Fma(q, square, V::Set(-0.333333313f));
+  const F small = V::Fma(V::Mul(x, square), q, x);
+  const F signed_large = V::SelectNegative(x, V::Sub(V::Zero(), large), large);
+  return V::SelectNegative(V::Add(minus, V::Set(0.55f)), signed_large, small);
+}
+
 /// v / (1 + exp(-v)). Through exp(-|v|), which cannot overflow: for negative v the fraction is
 /// widened by exp(v).
 template <class V>

@@ -14,7 +14,8 @@ namespace {
 // A call without data, of sequences {context, rows}.
 class Call {
  public:
-  Call(int heads, int kv_heads, const std::vector<std::pair<int64_t, int64_t>>& sequences) {
+  Call(int heads, int kv_heads, const std::vector<std::pair<int64_t, int64_t>>& sequences,
+       int64_t window = 0) {
     int64_t row = 0;
     for (const auto& [context, rows] : sequences) {
       sequences_.push_back({row, rows, context, nullptr});
@@ -22,6 +23,7 @@ class Call {
     }
     call_.kv.layout = {KvType::kF16, 1, kv_heads, 64};
     call_.heads = heads;
+    call_.window = window;
     call_.sequences = sequences_.data();
     call_.sequence_count = static_cast<int64_t>(sequences_.size());
   }
@@ -63,6 +65,23 @@ TEST(AttentionPlanTest, EverySegmentThatARowSeesIsAttendedOnce) {
             EXPECT_EQ(at->second, 1);
           }
         }
+      }
+    }
+  }
+}
+
+TEST(AttentionPlanTest, OnlySegmentsWithinTheWindowAreAttended) {
+  const Call call(2, 1, {{5000, 1}, {900, 300}}, 300);
+  AttentionPlan plan;
+  for (const int threads : {1, 5}) {
+    plan.Make(*call, threads);
+    const auto times = Coverage(plan);
+    for (int64_t segment = 0; segment < 20; ++segment) {  // of tokens 4701 to 5000
+      EXPECT_EQ(times.count({0, 0, 0, segment}), segment >= 18 ? 1u : 0u) << segment;
+    }
+    for (int64_t row = 0; row < 300; ++row) {
+      for (int64_t s = (900 + row - 299) / kSegmentTokens; s <= (900 + row) / kSegmentTokens; ++s) {
+        EXPECT_EQ(times.at({1, row, 0, s}), 1) << row << " " << s;
       }
     }
   }

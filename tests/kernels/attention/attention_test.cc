@@ -41,7 +41,9 @@ class Fixture {
  public:
   Fixture(const AttentionKernel& kernel, Shape shape, const std::vector<int64_t>& lengths,
           float deviation = 1.0f)
-      : kernel_(kernel), shape_(shape) {
+      : scale(1.0f / std::sqrt(static_cast<float>(shape.head_dim))),
+        kernel_(kernel),
+        shape_(shape) {
     std::mt19937 random(17);
     const KvLayout layout{kernel.type, kLayers, shape.kv_heads, shape.head_dim};
     int32_t count = 3;
@@ -64,6 +66,9 @@ class Fixture {
       sequences_.push_back(std::move(s));
     }
   }
+
+  int64_t window = 0;  // as in AttentionCall
+  float soft_cap = 0, scale;
 
   std::vector<Sequence>& sequences() { return sequences_; }
   const KvView& kv() const { return kv_; }
@@ -103,7 +108,9 @@ class Fixture {
     call.kv = kv_;
     call.layer = kLayer;
     call.heads = shape_.heads;
-    call.scale = 1.0f / std::sqrt(static_cast<float>(shape_.head_dim));
+    call.scale = scale;
+    call.soft_cap = soft_cap;
+    call.window = window;
     call.sequences = parts.data();
     call.sequence_count = static_cast<int64_t>(parts.size());
     call.q = q.data();
@@ -141,17 +148,18 @@ class Fixture {
     std::vector<double> scores;
     std::vector<double> values(dim, 0.0);
     double max = -INFINITY, sum = 0;
-    for (int64_t p = 0; p <= position; ++p) {
+    const int64_t first = window > 0 ? std::max<int64_t>(0, position - window + 1) : 0;
+    for (int64_t p = first; p <= position; ++p) {
       double dot = 0;
       const std::vector<double> k = Stored(&s.k[(p * shape_.kv_heads + kv_head) * dim]);
       for (int i = 0; i < dim; ++i) {
         dot += static_cast<double>(s.q[position * row_floats() + head * dim + i]) * k[i];
       }
-      scores.push_back(dot / std::sqrt(dim));
+      scores.push_back(soft_cap == 0 ? dot * scale : soft_cap * std::tanh(dot * scale / soft_cap));
       max = std::max(max, scores.back());
     }
-    for (int64_t p = 0; p <= position; ++p) {
-      const double weight = std::exp(scores[p] - max);
+    for (int64_t p = first; p <= position; ++p) {
+      const double weight = std::exp(scores[p - first] - max);
       sum += weight;
       const std::vector<double> v = Stored(&s.v[(p * shape_.kv_heads + kv_head) * dim]);
       for (int i = 0; i < dim; ++i) values[i] += weight * v[i];
@@ -206,6 +214,58 @@ TEST_P(AttentionTest, MatchesDoublePrecisionOverSeveralSegments) {
         ASSERT_NEAR(out[p * fixture.row_floats() + head * shape.head_dim + i], want[i], 3e-6)
             << "p " << p << " head " << head << " element " << i;
       }
+    }
+  }
+}
+
+TEST_P(AttentionTest, WindowSoftCapAndScaleMatchDoublePrecision) {
+  const Shape shape{6, 2, 40};
+  for (const int64_t window : {1, 2, 31, 32, 33, 100, 256, 300, 599, 600}) {
+    Fixture fixture(kernel(), shape, {600});
+    fixture.window = window;
+    fixture.soft_cap = window % 2 == 0 ? 3.0f : 0.0f;
+    fixture.scale = 0.37f;
+    const std::vector<float> out = fixture.Run({{0, 0, 600}}, pool_);
+    for (const int64_t p : {0, 1, 33, 99, 255, 256, 287, 288, 311, 512, 598, 599}) {
+      const std::vector<double> want = fixture.Expected(fixture.sequences()[0], p, 4);
+      for (int i = 0; i < shape.head_dim; ++i) {
+        ASSERT_NEAR(out[p * fixture.row_floats() + 4 * shape.head_dim + i], want[i], 4e-6)
+            << "window " << window << " p " << p << " element " << i;
+      }
+    }
+  }
+}
+
+TEST_P(AttentionTest, SoftCapBoundsLargeScores) {
+  Fixture fixture(kernel(), {2, 2, 16}, {90}, 12.0f);
+  fixture.soft_cap = 1.5f;
+  const std::vector<float> out = fixture.Run({{0, 0, 90}}, pool_);
+  for (const int64_t p : {0, 31, 32, 89}) {
+    const std::vector<double> want = fixture.Expected(fixture.sequences()[0], p, 1);
+    for (int i = 0; i < 16; ++i) ASSERT_NEAR(out[p * 32 + 16 + i], want[i], 4e-6) << p << " " << i;
+  }
+}
+
+TEST_P(AttentionTest, BlocksOutsideOfTheWindowAreNotTouched) {
+  const Shape shape{4, 2, 32};
+  for (const int64_t window : {1, 40, 64, 290}) {
+    Fixture whole(kernel(), shape, {700});
+    whole.window = window;
+    const std::vector<float> all = whole.Run({{0, 0, 700}}, pool_);
+    const int64_t row = whole.row_floats();
+    // Query rows from 650 on, without what they do not see.
+    Sequence& s = whole.sequences()[0];
+    const int64_t first_seen = 650 - window + 1;
+    std::fill_n(s.blocks.begin(), first_seen / kKvBlockTokens, -1000000000);
+    std::vector<float> nan(64, NAN);
+    for (int64_t p = first_seen / kKvBlockTokens * kKvBlockTokens; p < first_seen; ++p) {
+      kernel().store(whole.kv(), kLayer, s.blocks.data(), p, nan.data(), nan.data());
+    }
+    for (const int threads : {1, 3}) {
+      ThreadPool pool(threads);
+      const std::vector<float> tail = whole.Run({{0, 650, 700}}, pool);
+      EXPECT_EQ(std::memcmp(tail.data(), &all[650 * row], tail.size() * sizeof(float)), 0)
+          << "window " << window << ", " << threads << " threads";
     }
   }
 }
@@ -277,6 +337,26 @@ TEST_P(AttentionTest, RowDoesNotDependOnTheBatchOrOnThreads) {
     expect_rows(3, 96, 1, 340);
     expect_rows(1, 0, 1, 341);
     expect_rows(4, 0, 33, 342);
+  }
+}
+
+TEST_P(AttentionTest, WindowedRowDoesNotDependOnChunkingOrThreads) {
+  const int64_t tokens = 700;
+  for (const int64_t window : {37, 300}) {
+    ThreadPool one(1);
+    Fixture fixture(kernel(), {4, 2, 24}, {tokens});
+    fixture.window = window;
+    const std::vector<float> whole = fixture.Run({{0, 0, tokens}}, one);
+    for (const int64_t chunk : {1, 11, 50}) {
+      ThreadPool pool(chunk == 1 ? 5 : 2);
+      std::vector<float> parts;
+      for (int64_t p = 0; p < tokens; p += chunk) {
+        const auto part = fixture.Run({{0, p, std::min(tokens, p + chunk)}}, pool);
+        parts.insert(parts.end(), part.begin(), part.end());
+      }
+      EXPECT_EQ(std::memcmp(parts.data(), whole.data(), whole.size() * sizeof(float)), 0)
+          << "window " << window << ", chunks of " << chunk;
+    }
   }
 }
 
