@@ -1,6 +1,7 @@
 #include "kernels/base/hardware.h"
 
 #include <sched.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -74,13 +75,22 @@ constexpr Feature kFeatures[] = {
     {"amx_bf16", 7, 0, &CpuidRegisters::edx, 22, kXcr0Amx},
 };
 
+// Asks Linux to let this process, and threads it starts from now on, use tile data: without the
+// permission the first tile instruction is fatal. See the kernel's Documentation/arch/x86/xstate.
+bool TilesGranted() {
+  constexpr int64_t kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+
 void ProbeFeatures(Hardware* hardware) {
   const uint64_t xcr0 = ReadXcr0();
   for (const Feature& feature : kFeatures) {
     const CpuidRegisters r = Cpuid(feature.leaf, feature.subleaf);
     const bool in_cpu = ((r.*feature.reg) >> feature.bit & 1u) != 0;
     const bool in_os = (xcr0 & feature.xcr0) == feature.xcr0;
-    if (in_cpu && in_os) hardware->features.push_back(feature.name);
+    if (!in_cpu || !in_os) continue;
+    if (feature.xcr0 == kXcr0Amx && !TilesGranted()) continue;
+    hardware->features.push_back(feature.name);
   }
 }
 
@@ -116,6 +126,8 @@ uint32_t IsasFrom(const std::vector<std::string>& features) {
   if (has({"avx_vnni"})) isas |= IsaBit(Isa::kAvxVnni);
   if (has({"avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512_vnni"})) {
     isas |= IsaBit(Isa::kAvx512Vnni);
+    if (has({"avx512_bf16"})) isas |= IsaBit(Isa::kAvx512Bf16);
+    if (has({"avx512_bf16", "amx_tile", "amx_int8", "amx_bf16"})) isas |= IsaBit(Isa::kAmx);
   }
   return isas;
 }

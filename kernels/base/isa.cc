@@ -10,6 +10,8 @@ namespace {
 
 constexpr uint32_t kReferenceBit = IsaBit(Isa::kReference);
 constexpr uint32_t kAvx2Bits = kReferenceBit | IsaBit(Isa::kAvx2);
+constexpr uint32_t kAvx512VnniBits = kAvx2Bits | IsaBit(Isa::kAvx512Vnni);
+constexpr uint32_t kAvx512Bf16Bits = kAvx512VnniBits | IsaBit(Isa::kAvx512Bf16);
 
 }  // namespace
 
@@ -20,7 +22,11 @@ const std::vector<IsaInfo>& Isas() {
       {Isa::kAvxVnni, "avxvnni", "AVX2, FMA, F16C, AVX-VNNI", kAvx2Bits | IsaBit(Isa::kAvxVnni)},
       // Processors with AVX-512 VNNI need not have the VEX-encoded AVX-VNNI.
       {Isa::kAvx512Vnni, "avx512vnni", "AVX2, FMA, F16C, AVX-512 F, BW, DQ, VL and VNNI",
-       kAvx2Bits | IsaBit(Isa::kAvx512Vnni)},
+       kAvx512VnniBits},
+      {Isa::kAvx512Bf16, "avx512bf16", "what avx512vnni needs and AVX-512 BF16", kAvx512Bf16Bits},
+      {Isa::kAmx, "amx",
+       "what avx512bf16 needs and AMX TILE, INT8 and BF16, which Linux must grant",
+       kAvx512Bf16Bits | IsaBit(Isa::kAmx)},
   };
   return *isas;
 }

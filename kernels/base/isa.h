@@ -10,7 +10,7 @@
 namespace quantd {
 
 /// Instruction sets that kernels are written for. Each is one set of compiler flags.
-enum class Isa : uint8_t { kReference, kAvx2, kAvxVnni, kAvx512Vnni };
+enum class Isa : uint8_t { kReference, kAvx2, kAvxVnni, kAvx512Vnni, kAvx512Bf16, kAmx };
 
 /// What an Isa is called on the command line, which others it contains, and what it needs.
 struct IsaInfo {

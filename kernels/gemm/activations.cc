@@ -1,6 +1,9 @@
 #include "kernels/gemm/activations.h"
 
+#include <algorithm>
+
 #include "kernels/base/check.h"
+#include "kernels/base/float16.h"
 #include "kernels/gemm/cpu/quantize_block.h"
 
 namespace quantd {
@@ -13,6 +16,11 @@ constexpr int64_t kSerialValues = 8192;
 
 void QuantizeRow(const float* x, int64_t k, QuantizedBlock* blocks) {
   ForBlocks(x, k, blocks, QuantizeBlock);
+}
+
+void RoundRow(const float* x, int64_t k, uint16_t* out) {
+  for (int64_t i = 0; i < k; ++i) out[i] = FloatToBFloat16(x[i]);
+  std::fill(out + k, out + Bf16Stride(k), uint16_t{0});
 }
 
 struct Activations::Reordered {
@@ -29,7 +37,7 @@ void Activations::Set(const float* x, int64_t m, int64_t k, int64_t stride) {
   m_ = m;
   k_ = k;
   stride_ = stride;
-  quantized_ = false;
+  quantized_ = rounded_ = false;
   reordered_used_ = 0;
 }
 
@@ -52,24 +60,44 @@ Activations& ActivationAccess::Reordered(Activations& x, absl::Span<const int32_
   return copy.view;
 }
 
+namespace {
+
+// Makes another form of m rows of k, `stride` elements of T each, in `buffer`, which only grows:
+// convert(row, its place).
+template <class T, class F>
+T* ConvertRows(int64_t m, int64_t k, int64_t stride, ThreadPool& pool, AlignedBuffer* buffer,
+               const F& convert) {
+  const size_t bytes = m * stride * sizeof(T);
+  if (buffer->size() < bytes) *buffer = AlignedBuffer(bytes);
+  QUANTD_CHECK(buffer->size() >= bytes, "out of memory for converted activations");
+  T* const out = buffer->as<T>();
+  const auto rows = [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; ++i) convert(i, out + i * stride);
+  };
+  if (m * k <= kSerialValues) {
+    rows(0, m, 0);
+  } else {
+    pool.ParallelFor(m, 1, rows);
+  }
+  return out;
+}
+
+}  // namespace
+
 const QuantizedBlock* ActivationAccess::Quantized(Activations& x, QuantizeRun run,
                                                   ThreadPool& pool) {
-  const int64_t blocks = QuantizedBlocks(x.k_);
-  const size_t bytes = x.m_ * blocks * sizeof(QuantizedBlock);
   if (x.quantized_) return x.blocks_.as<QuantizedBlock>();
-  if (x.blocks_.size() < bytes) x.blocks_ = AlignedBuffer(bytes);
-  QUANTD_CHECK(x.blocks_.size() >= bytes, "out of memory for quantized activations");
-  auto* const out = x.blocks_.as<QuantizedBlock>();
-  const auto quantize = [&](int64_t begin, int64_t end, int) {
-    for (int64_t i = begin; i < end; ++i) run(x.row(i), x.k_, out + i * blocks);
-  };
-  if (x.m_ * x.k_ <= kSerialValues) {
-    quantize(0, x.m_, 0);
-  } else {
-    pool.ParallelFor(x.m_, 1, quantize);
-  }
   x.quantized_ = true;
-  return out;
+  return ConvertRows<QuantizedBlock>(
+      x.m_, x.k_, QuantizedBlocks(x.k_), pool, &x.blocks_,
+      [&](int64_t i, QuantizedBlock* out) { run(x.row(i), x.k_, out); });
+}
+
+const uint16_t* ActivationAccess::Rounded(Activations& x, ThreadPool& pool) {
+  if (x.rounded_) return x.bf16_.as<uint16_t>();
+  x.rounded_ = true;
+  return ConvertRows<uint16_t>(x.m_, x.k_, Bf16Stride(x.k_), pool, &x.bf16_,
+                               [&](int64_t i, uint16_t* out) { RoundRow(x.row(i), x.k_, out); });
 }
 
 }  // namespace quantd

@@ -13,11 +13,16 @@ namespace quantd {
 /// The scalar QuantizeRun (gemm_args.h): what every other must agree with to the bit.
 void QuantizeRow(const float* x, int64_t k, QuantizedBlock* blocks);
 
-/// The int8 form of an Activations, made when first asked for.
+/// Rounds x[k] to BF16, padded with zeros: out[Bf16Stride(k)].
+void RoundRow(const float* x, int64_t k, uint16_t* out);
+
+/// The other forms of an Activations, made when first asked for.
 class ActivationAccess {
  public:
   /// [x.m(), QuantizedBlocks(x.k())]; valid until the next x.Set.
   static const QuantizedBlock* Quantized(Activations& x, QuantizeRun quantize, ThreadPool& pool);
+  /// [x.m(), Bf16Stride(x.k())]; valid until the next x.Set.
+  static const uint16_t* Rounded(Activations& x, ThreadPool& pool);
   /// The rows with feature order[c] in column c; valid until the next x.Set.
   static Activations& Reordered(Activations& x, absl::Span<const int32_t> order, ThreadPool& pool);
 };

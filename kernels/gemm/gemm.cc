@@ -42,6 +42,9 @@ Part MakePart(const GemmKernels& kernels, const GemmOutput& output, Activations&
   if (part.kernel->activations == ActivationType::kInt8) {
     part.args.q = ActivationAccess::Quantized(x, kernels.quantizer(), pool);
     part.args.q_stride = QuantizedBlocks(x.k());
+  } else if (part.kernel->activations == ActivationType::kBF16) {
+    part.args.bf16 = ActivationAccess::Rounded(x, pool);
+    part.args.bf16_stride = Bf16Stride(x.k());
   }
   return part;
 }

@@ -21,6 +21,7 @@ struct GemmKernel;
 enum class ActivationType : uint8_t {
   kF32,   ///< as they are
   kInt8,  ///< QuantizedBlock (gemm_args.h): int8 codes with a scale per 32
+  kBF16,  ///< rounded to BF16
 };
 
 /// How the bytes of a packed weight lie in memory. Chosen once at load; every layout has kernels
@@ -49,9 +50,9 @@ struct PackedWeight {
 absl::StatusOr<PackedWeight> PackWeight(const WeightSource& source, const GemmKernels& kernels,
                                         ThreadPool& pool);
 
-/// Input rows [m, k] of one or more GEMMs. Quantized at most once, however many weights read
-/// them, and put into a weight's order of features where it has one. Reusable: buffers only grow.
-/// Not thread-safe.
+/// Input rows [m, k] of one or more GEMMs. Quantized, and rounded, at most once, however many
+/// weights read them, and put into a weight's order of features where it has one. Reusable: buffers
+/// only grow. Not thread-safe.
 class Activations {
  public:
   Activations();
@@ -70,8 +71,9 @@ class Activations {
   friend class ActivationAccess;  // kernels/gemm/activations.h: quantizes on first use
   const float* x_ = nullptr;
   int64_t m_ = 0, k_ = 0, stride_ = 0;
-  bool quantized_ = false;
+  bool quantized_ = false, rounded_ = false;
   AlignedBuffer blocks_;  // QuantizedBlock [m, QuantizedBlocks(k)], once quantized
+  AlignedBuffer bf16_;    // uint16_t [m, Bf16Stride(k)], once rounded
   // The rows with their features in another order, for weights that have one.
   struct Reordered;
   std::vector<std::unique_ptr<Reordered>> reordered_;

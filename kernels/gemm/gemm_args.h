@@ -31,6 +31,9 @@ constexpr int64_t QuantizedBlocks(int64_t k) {
   return (k + kQuantizedWeights - 1) / kQuantizedWeights;
 }
 
+/// Values of a row of k activations in BF16: padded with zeros to what a tile register takes.
+constexpr int64_t Bf16Stride(int64_t k) { return (k + 31) / 32 * 32; }
+
 /// y[c, r] = x[c, :] . w[r, :] for c < m and r < rows, rows being those of `groups` packed row
 /// groups of 32.
 struct GemmArgs {
@@ -47,6 +50,8 @@ struct GemmArgs {
   float* y;                 ///< [m, rows]
   int64_t y_stride;         ///< floats
   bool accumulate = false;  ///< go on from the sums in y: an earlier part of K is done
+  const uint16_t* bf16 = nullptr;  ///< [m, Bf16Stride(k)], for kernels on BF16 activations
+  int64_t bf16_stride = 0;         ///< values
 };
 
 using GemmRun = void (*)(const GemmArgs& args);

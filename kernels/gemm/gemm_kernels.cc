@@ -42,7 +42,7 @@ absl::Status CheckForcedKernel(const Hardware& hardware, const KernelOverride& f
   }
   return absl::InvalidArgumentError(absl::StrCat(
       "unknown kernel \"", forced.kernel,
-      "\"; names are gemm_<format>_<isa>_<decode|batch>, `quantd kernels` lists them"));
+      "\"; names are gemm_<format>_<isa>_<decode|batch|wide>, `quantd kernels` lists them"));
 }
 
 }  // namespace
@@ -103,9 +103,19 @@ struct GemmKernels::Impl {
     if (constraints.quarantined[index]) return false;
     passed[index] = AgreesWithReference(kernel, kernel.name == inject_fault);
     if (passed[index]) return true;
-    constraints.quarantined[index] = true;
+    Quarantine(kernel);
     ++selfcheck_failures[index];
     return false;
+  }
+
+  // An arithmetic that has no reference among the rows falls with any of its kernels: those left
+  // might not take every m.
+  void Quarantine(const GemmKernel& kernel) {
+    for (const GemmKernel& other : GemmTable()) {
+      const bool falls = other.packed == kernel.packed && other.arithmetic == kernel.arithmetic &&
+                         kernel.arithmetic != Arithmetic::kFull;
+      if (&other == &kernel || falls) constraints.quarantined[IndexOf(&other)] = true;
+    }
   }
 
   // Checks every kernel that would run, until those that would run have all passed. The reference
@@ -206,6 +216,7 @@ std::vector<const GemmKernel*> GemmKernels::Candidates(PackedFormat packed, Weig
   std::vector<const GemmKernel*> candidates;
   for (const GemmKernel& kernel : GemmTable()) {
     if (kernel.packed != packed || kernel.layout != layout || !kernel.TakesM(m)) continue;
+    if (kernel.arithmetic != ArithmeticFor(GemmTable(), packed, impl_->constraints)) continue;
     if ((impl_->constraints.isas & IsaBit(kernel.isa)) == 0) continue;
     if (kernel.isa == Isa::kReference && !candidates.empty()) continue;
     if (impl_->Passes(kernel)) candidates.push_back(&kernel);

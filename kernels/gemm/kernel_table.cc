@@ -18,43 +18,57 @@ struct IsaColumn {
   KernelRuns (*runs)(PackedFormat format);  ///< null: the scalar reference
   const char* multiply_floats;
   const char* multiply_bytes;
-  bool has_byte_dot;  ///< one instruction multiplies and adds bytes
+  bool has_byte_dot;     ///< one instruction multiplies and adds bytes
+  Arithmetic of_floats;  ///< how F16 and BF16 are multiplied
+  int64_t wide_m;        ///< from how many input rows on the `wide` kernels pay, measured
 };
 
 #if defined(__x86_64__)
 template <KernelRuns (*... kFamilies)(PackedFormat)>
 KernelRuns FirstOf(PackedFormat format) {
   KernelRuns found{nullptr, nullptr, nullptr};
-  ((found = found.decode == nullptr ? kFamilies(format) : found), ...);
+  ((found = found.decode == nullptr && found.wide == nullptr ? kFamilies(format) : found), ...);
   return found;
 }
 #endif
 
 constexpr IsaColumn kColumns[] = {
 #if defined(__x86_64__)
+    {Isa::kAmx,
+     FirstOf<isa_amx::FloatRuns, isa_amx::BlockRuns, isa_amx::TwoLevelRuns, isa_amx::AffineRuns>,
+     "tdpbf16ps on tiles of 16 x 32", "tdpbssd on tiles of 16 x 32", true, Arithmetic::kBf16Tiles,
+     12},
+    {Isa::kAvx512Bf16, FirstOf<isa_avx512bf16::FloatRuns>, "vdpbf16ps on 32 pairs", "", true,
+     Arithmetic::kBf16Pairs, 0},
     {Isa::kAvx512Vnni,
      FirstOf<isa_avx512vnni::FloatRuns, isa_avx512vnni::BlockRuns, isa_avx512vnni::TwoLevelRuns,
              isa_avx512vnni::AffineRuns>,
-     "fma on 16 floats", "vpdpbusd on 64 bytes", true},
+     "fma on 16 floats", "vpdpbusd on 64 bytes", true, Arithmetic::kFull, 48},
     {Isa::kAvxVnni,
      FirstOf<isa_avxvnni::BlockRuns, isa_avxvnni::TwoLevelRuns, isa_avxvnni::AffineRuns>, "",
-     "vpdpbusd on 32 bytes", true},
+     "vpdpbusd on 32 bytes", true, Arithmetic::kFull, 48},
     {Isa::kAvx2,
      FirstOf<isa_avx2::FloatRuns, isa_avx2::BlockRuns, isa_avx2::TwoLevelRuns,
              isa_avx2::AffineRuns>,
-     "fma on 8 floats", "vpmaddubsw, vpmaddwd", false},
+     "fma on 8 floats", "vpmaddubsw, vpmaddwd", false, Arithmetic::kFull, 48},
 #endif
-    {Isa::kReference, nullptr, "scalar fma", "scalar integer multiply", false},
+    {Isa::kReference, nullptr, "scalar fma", "scalar integer multiply", false, Arithmetic::kFull,
+     0},
 };
 
-// From how many input rows on expanding a slab of weights pays (measured on Zen 5).
-constexpr int64_t kWideM = 48;
+// Whether a column's kernels of a format round its weights.
+bool RoundsWeights(PackedFormat format, const IsaColumn& column) {
+  return format == PackedFormat::kF16 && column.of_floats != Arithmetic::kFull;
+}
 
 // What comes before the multiplication; "" when the codes are multiplied as they lie in memory.
-const char* Unpacking(PackedFormat format) {
+const char* Unpacking(PackedFormat format, Arithmetic arithmetic) {
   const Rows32Format& f = FormatOf(format);
   switch (f.codes) {
     case Codes::kFloat:
+      if (arithmetic != Arithmetic::kFull) {
+        return format == PackedFormat::kBF16 ? "" : "rounded to BF16 in registers, then ";
+      }
       if (format == PackedFormat::kF32) return "";
       return format == PackedFormat::kF16 ? "vcvtph2ps in registers, then "
                                           : "widened in registers, then ";
@@ -78,8 +92,12 @@ GemmKernel Row(const PackedEntry& entry, const IsaColumn& column) {
   kernel.isa = column.isa;
   kernel.packed = entry.packed;
   kernel.format = entry.name;
-  kernel.activations = f.is_int() ? ActivationType::kInt8 : ActivationType::kF32;
-  const std::string unpacking = Unpacking(entry.packed);
+  kernel.arithmetic =
+      f.is_float() && entry.packed != PackedFormat::kF32 ? column.of_floats : Arithmetic::kFull;
+  kernel.activations = f.is_int()                               ? ActivationType::kInt8
+                       : kernel.arithmetic == Arithmetic::kFull ? ActivationType::kF32
+                                                                : ActivationType::kBF16;
+  const std::string unpacking = Unpacking(entry.packed, kernel.arithmetic);
   kernel.native = unpacking.empty() && (column.has_byte_dot || !f.is_int());
   kernel.how =
       column.isa == Isa::kReference && f.is_int()
@@ -91,33 +109,40 @@ GemmKernel Row(const PackedEntry& entry, const IsaColumn& column) {
   return kernel;
 }
 
+// The kernels of one format and instruction set, best first.
+void AddRows(const PackedEntry& entry, const IsaColumn& column, std::vector<GemmKernel>* table) {
+  GemmKernel kernel = Row(entry, column);
+  if (column.runs == nullptr) {
+    kernel.run = ReferenceRun(entry.packed, Arithmetic::kFull);
+    table->push_back(kernel);
+    return;
+  }
+  const KernelRuns runs = column.runs(entry.packed);
+  const std::string prefix = kernel.name, how = kernel.how;
+  const auto add = [&](const char* suffix, int64_t min_m, int64_t max_m, GemmRun run) {
+    if (run == nullptr) return;
+    kernel.name = prefix + suffix;
+    kernel.min_m = min_m;
+    kernel.max_m = max_m;
+    kernel.run = run;
+    table->push_back(kernel);
+  };
+  add("_decode", 1, 1, runs.decode);
+  if (runs.wide != nullptr) {
+    kernel.how = absl::StrCat("slabs expanded to bytes, then ", column.multiply_bytes);
+    add("_wide", column.wide_m, 0, runs.wide);
+    kernel.how = how;
+  }
+  add("_batch", 2, 0, runs.batch);
+}
+
 std::vector<GemmKernel> BuildTable() {
   std::vector<GemmKernel> table;
   for (const PackedEntry& entry : PackedEntries()) {
-    for (const IsaColumn& column : kColumns) {
-      GemmKernel kernel = Row(entry, column);
-      if (column.runs == nullptr) {
-        kernel.run = ReferenceRun(entry.packed);
-        table.push_back(kernel);
-        continue;
+    for (const bool rounded : {false, true}) {  // after the reference
+      for (const IsaColumn& column : kColumns) {
+        if (RoundsWeights(entry.packed, column) == rounded) AddRows(entry, column, &table);
       }
-      const KernelRuns runs = column.runs(entry.packed);
-      const std::string prefix = kernel.name, how = kernel.how;
-      const auto add = [&](const char* suffix, int64_t min_m, int64_t max_m, GemmRun run) {
-        if (run == nullptr) return;
-        kernel.name = prefix + suffix;
-        kernel.min_m = min_m;
-        kernel.max_m = max_m;
-        kernel.run = run;
-        table.push_back(kernel);
-      };
-      add("_decode", 1, 1, runs.decode);
-      if (runs.wide != nullptr) {
-        kernel.how = absl::StrCat("slabs expanded to bytes, then ", column.multiply_bytes);
-        add("_wide", kWideM, 0, runs.wide);
-        kernel.how = how;
-      }
-      add("_batch", 2, 0, runs.batch);
     }
   }
   return table;

@@ -8,6 +8,7 @@
 #include "kernels/base/isa.h"
 #include "kernels/gemm/gemm.h"
 #include "kernels/gemm/gemm_args.h"
+#include "kernels/gemm/reference.h"
 #include "kernels/gemm/rows32_format.h"
 
 namespace quantd {
@@ -15,12 +16,13 @@ namespace quantd {
 /// One row of THE table of GEMM kernels. Selection, self-check, tests, benchmarks, the kernel
 /// report and the metrics all read this table and nothing else.
 struct GemmKernel {
-  std::string name;  ///< unique, "gemm_<format>_<isa>_<decode|batch>"
+  std::string name;  ///< unique, "gemm_<format>_<isa>_<decode|batch|wide>"
   Isa isa = Isa::kReference;
   PackedFormat packed = PackedFormat::kF32;  ///< weights it multiplies, as they lie packed
   std::string format;                        ///< the name of `packed`
   WeightLayout layout = WeightLayout::kRows32;
   ActivationType activations = ActivationType::kF32;
+  Arithmetic arithmetic = Arithmetic::kFull;
   int64_t min_m = 1;
   int64_t max_m = 0;    ///< 0 = unbounded
   bool native = false;  ///< the processor multiplies this type itself
@@ -31,7 +33,8 @@ struct GemmKernel {
 };
 
 /// Every GEMM kernel of this build, best first within a format. The row of a format that the
-/// reference ISA has is always there and takes any m.
+/// reference ISA has is always there and takes any m; after it come only kernels that are less
+/// exact than the format, which run when forced.
 const std::vector<GemmKernel>& GemmTable();
 
 /// Quantizes activations for the kernels that multiply integers.

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <utility>
 
+#include "kernels/base/float16.h"
 #include "kernels/gemm/rows32.h"
 
 namespace quantd {
@@ -90,7 +91,53 @@ void DotFloatRow(const GemmArgs& args, const RowTile& tile, float* acc) {
   }
 }
 
+// BF16 units read subnormal numbers as zeros and write none.
+float Flush(float value) { return std::fpclassify(value) == FP_SUBNORMAL ? value * 0.0f : value; }
+
+float FlushedFma(float a, float b, float c) { return Flush(std::fma(Flush(a), Flush(b), c)); }
+
+// Weights k, k + 1 ... of a row, rounded to BF16; zeros past its end.
 template <PackedFormat kFormat>
+float RoundedWeight(const GemmArgs& args, const RowTile& tile, int64_t k) {
+  if (k >= args.k) return 0;
+  const uint8_t* const values = tile.group + k * kGroupRows * FormatOf(kFormat).bits / 8;
+  return BFloat16ToFloat(FloatToBFloat16(FloatAt(kFormat, values, tile.row)));
+}
+
+// The definition of VDPBF16PS (Intel SDM volume 2).
+template <PackedFormat kFormat>
+void DotPairsRow(const GemmArgs& args, const RowTile& tile, float* acc) {
+  for (int64_t k = 0; k < args.k; k += 2) {
+    const float even = RoundedWeight<kFormat>(args, tile, k);
+    const float odd = RoundedWeight<kFormat>(args, tile, k + 1);
+    for (int64_t c = 0; c < tile.columns; ++c) {
+      const uint16_t* const x = args.bf16 + (tile.column + c) * args.bf16_stride + k;
+      acc[c] = FlushedFma(odd, BFloat16ToFloat(x[1]), acc[c]);
+      acc[c] = FlushedFma(even, BFloat16ToFloat(x[0]), acc[c]);
+    }
+  }
+}
+
+// The definition of TDPBF16PS (Intel SDM volume 2).
+template <PackedFormat kFormat>
+void DotTilesRow(const GemmArgs& args, const RowTile& tile, float* acc) {
+  constexpr int64_t kTile = 32;
+  for (int64_t first = 0; first < args.k; first += kTile) {
+    float even[kColumns] = {}, odd[kColumns] = {};
+    for (int64_t k = first; k < first + kTile; k += 2) {
+      const float weights[] = {RoundedWeight<kFormat>(args, tile, k),
+                               RoundedWeight<kFormat>(args, tile, k + 1)};
+      for (int64_t c = 0; c < tile.columns; ++c) {
+        const uint16_t* const x = args.bf16 + (tile.column + c) * args.bf16_stride + k;
+        even[c] = FlushedFma(weights[0], BFloat16ToFloat(x[0]), even[c]);
+        odd[c] = FlushedFma(weights[1], BFloat16ToFloat(x[1]), odd[c]);
+      }
+    }
+    for (int64_t c = 0; c < tile.columns; ++c) acc[c] = Flush(acc[c] + Flush(even[c] + odd[c]));
+  }
+}
+
+template <PackedFormat kFormat, Arithmetic kArithmetic>
 void Reference(const GemmArgs& args) {
   const int64_t group_bytes = Rows32GroupBytes(kFormat, args.k, args.span);
   for (int64_t r = 0; r < args.rows; ++r) {
@@ -99,7 +146,11 @@ void Reference(const GemmArgs& args) {
                          static_cast<int>(r % kGroupRows), column,
                          std::min(kColumns, args.m - column)};
       float acc[kColumns] = {};
-      if constexpr (FormatOf(kFormat).is_int()) {
+      if constexpr (kArithmetic == Arithmetic::kBf16Pairs) {
+        DotPairsRow<kFormat>(args, tile, acc);
+      } else if constexpr (kArithmetic == Arithmetic::kBf16Tiles) {
+        DotTilesRow<kFormat>(args, tile, acc);
+      } else if constexpr (FormatOf(kFormat).is_int()) {
         DotIntRow<kFormat>(args, tile, acc);
       } else if constexpr (FormatOf(kFormat).is_float()) {
         DotFloatRow<kFormat>(args, tile, acc);
@@ -113,12 +164,22 @@ void Reference(const GemmArgs& args) {
 
 template <int... kIndices>
 constexpr std::array<GemmRun, kPackedFormats> Runs(std::integer_sequence<int, kIndices...>) {
-  return {Reference<static_cast<PackedFormat>(kIndices)>...};
+  return {Reference<static_cast<PackedFormat>(kIndices), Arithmetic::kFull>...};
 }
 
 }  // namespace
 
-GemmRun ReferenceRun(PackedFormat format) {
+GemmRun ReferenceRun(PackedFormat format, Arithmetic arithmetic) {
+  if (arithmetic != Arithmetic::kFull) {
+    const bool pairs = arithmetic == Arithmetic::kBf16Pairs;
+    if (format == PackedFormat::kF16) {
+      return pairs ? Reference<PackedFormat::kF16, Arithmetic::kBf16Pairs>
+                   : Reference<PackedFormat::kF16, Arithmetic::kBf16Tiles>;
+    }
+    if (format != PackedFormat::kBF16) return nullptr;
+    return pairs ? Reference<PackedFormat::kBF16, Arithmetic::kBf16Pairs>
+                 : Reference<PackedFormat::kBF16, Arithmetic::kBf16Tiles>;
+  }
   static constexpr auto kRuns = Runs(std::make_integer_sequence<int, kPackedFormats>());
   return kRuns[static_cast<int>(format)];
 }

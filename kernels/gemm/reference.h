@@ -6,9 +6,16 @@
 
 namespace quantd {
 
-/// The scalar kernel of a format: defines to the bit what every other kernel must give. It runs
-/// everywhere and takes any m.
-GemmRun ReferenceRun(PackedFormat format);
+/// How a product is rounded. Kernels of one format and arithmetic give the same bits.
+enum class Arithmetic : uint8_t {
+  kFull,       ///< weights as they are, activations in F32 or int8, one fused sum in order of k
+  kBf16Pairs,  ///< weights and activations in BF16, pairs of k, the second first (AVX-512 BF16)
+  kBf16Tiles,  ///< likewise, of every 32 k the sums of even and of odd k apart (AMX)
+};
+
+/// The scalar kernel of a format: defines to the bit what every other kernel of the arithmetic must
+/// give. It runs everywhere and takes any m. Null: no kernel multiplies the format like this.
+GemmRun ReferenceRun(PackedFormat format, Arithmetic arithmetic);
 
 }  // namespace quantd
 

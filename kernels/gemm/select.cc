@@ -30,19 +30,40 @@ std::string WhyNot(const GemmKernel& kernel, const GemmConstraints& constraints,
   return "";
 }
 
+namespace {
+
+bool Feasible(const GemmKernel& kernel, size_t index, const GemmConstraints& constraints) {
+  const bool quarantined = index < constraints.quarantined.size() && constraints.quarantined[index];
+  return (constraints.isas & IsaBit(kernel.isa)) != 0 && !quarantined;
+}
+
+}  // namespace
+
+Arithmetic ArithmeticFor(absl::Span<const GemmKernel> table, PackedFormat packed,
+                         const GemmConstraints& constraints) {
+  const GemmKernel* first = nullptr;
+  for (size_t i = 0; i < table.size(); ++i) {
+    const GemmKernel& kernel = table[i];
+    if (kernel.packed != packed || !Feasible(kernel, i, constraints)) continue;
+    if (kernel.name == constraints.forced_kernel) return kernel.arithmetic;
+    if (first == nullptr) first = &kernel;
+  }
+  return first == nullptr ? Arithmetic::kFull : first->arithmetic;
+}
+
 GemmChoice Select(absl::Span<const GemmKernel> table, const GemmProblem& problem,
                   const GemmConstraints& constraints) {
   const auto point =
       constraints.measured.find({problem.packed, problem.layout, MeasuredMFor(problem.m)});
   absl::string_view fastest;
   if (point != constraints.measured.end()) fastest = point->second;
+  const Arithmetic arithmetic = ArithmeticFor(table, problem.packed, constraints);
   GemmChoice choice;
   for (size_t i = 0; i < table.size(); ++i) {
     const GemmKernel& kernel = table[i];
-    const bool quarantined = i < constraints.quarantined.size() && constraints.quarantined[i];
-    const bool feasible = (constraints.isas & IsaBit(kernel.isa)) != 0 && !quarantined;
-    if (!feasible || kernel.packed != problem.packed || kernel.layout != problem.layout ||
-        !kernel.TakesM(problem.m)) {
+    if (kernel.packed != problem.packed || kernel.layout != problem.layout ||
+        kernel.arithmetic != arithmetic || !kernel.TakesM(problem.m) ||
+        !Feasible(kernel, i, constraints)) {
       continue;
     }
     if (kernel.name == constraints.forced_kernel) return {&kernel, ChosenBy::kForce};

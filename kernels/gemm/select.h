@@ -57,9 +57,14 @@ struct GemmChoice {
   ChosenBy by = ChosenBy::kRank;
 };
 
+/// How every product of a format is rounded, whatever its m, so that a row's result does not depend
+/// on the batch: as the forced kernel of the format rounds, else as the first feasible row.
+Arithmetic ArithmeticFor(absl::Span<const GemmKernel> table, PackedFormat packed,
+                         const GemmConstraints& constraints);
+
 /// The kernel for a problem: the forced one where it fits, else the one that was measured to be the
-/// fastest where it is feasible, else the first feasible row in table order. A pure function of its
-/// arguments.
+/// fastest where it is feasible, else the first feasible row in table order; none but those of
+/// ArithmeticFor. A pure function of its arguments.
 GemmChoice Select(absl::Span<const GemmKernel> table, const GemmProblem& problem,
                   const GemmConstraints& constraints);
 

@@ -39,7 +39,11 @@ bool AgreesWithReference(const GemmKernel& kernel, bool spoil) {
   }
   const std::vector<float> x = noise.Uniform(kMaxInputRows * k, 4.0f);
   std::vector<QuantizedBlock> q(kMaxInputRows * blocks);
-  for (int64_t i = 0; i < kMaxInputRows; ++i) QuantizeRow(&x[i * k], k, &q[i * blocks]);
+  std::vector<uint16_t> bf16(kMaxInputRows * Bf16Stride(k));
+  for (int64_t i = 0; i < kMaxInputRows; ++i) {
+    QuantizeRow(&x[i * k], k, &q[i * blocks]);
+    RoundRow(&x[i * k], k, &bf16[i * Bf16Stride(k)]);
+  }
 
   std::vector<float> expected(kMaxInputRows * kRows), actual(kMaxInputRows * kRows);
   for (const int64_t m : kInputRows) {
@@ -56,7 +60,9 @@ bool AgreesWithReference(const GemmKernel& kernel, bool spoil) {
                   blocks,
                   expected.data(),
                   kRows};
-    ReferenceRun(kernel.packed)(args);
+    args.bf16 = bf16.data();
+    args.bf16_stride = Bf16Stride(k);
+    ReferenceRun(kernel.packed, kernel.arithmetic)(args);
     args.y = actual.data();
     kernel.run(args);
     if (spoil) actual[0] += 1.0f;

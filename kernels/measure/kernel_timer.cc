@@ -55,8 +55,10 @@ void KernelTimer::Prepare(int64_t m, absl::Span<const Slice> pass) {
     x_ = noise.Uniform(m * max_k_, 1.0f);
     const int64_t blocks = QuantizedBlocks(max_k_);
     q_ = AlignedBuffer(m * blocks * sizeof(QuantizedBlock));
+    bf16_.resize(m * Bf16Stride(max_k_));
     QUANTD_CHECK(q_.data() != nullptr, "out of memory for quantized activations");
     for (int64_t i = 0; i < m; ++i) {
+      RoundRow(&x_[i * max_k_], max_k_, &bf16_[i * Bf16Stride(max_k_)]);
       kernels_.quantizer()(&x_[i * max_k_], max_k_, q_.as<QuantizedBlock>() + i * blocks);
     }
     prepared_m_ = m;
@@ -83,6 +85,8 @@ void KernelTimer::RunSlice(const GemmKernel& kernel, int64_t m, const Slice& sli
     args.q_stride = QuantizedBlocks(max_k_);
     args.y = y_.data() + begin * kGroupRows;
     args.y_stride = rows;
+    args.bf16 = bf16_.data();
+    args.bf16_stride = Bf16Stride(max_k_);
     kernel.run(args);
   });
 }

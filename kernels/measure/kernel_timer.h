@@ -62,9 +62,10 @@ class KernelTimer {
   const TimerLimits limits_;
   PackedFormat packed_;
   int64_t max_k_ = 0;
-  std::vector<float> x_;  // [m, max_k]
-  AlignedBuffer q_;       // QuantizedBlock [m, QuantizedBlocks(max_k)]
-  std::vector<float> y_;  // the largest output of a pass
+  std::vector<float> x_;        // [m, max_k]
+  AlignedBuffer q_;             // QuantizedBlock [m, QuantizedBlocks(max_k)]
+  std::vector<uint16_t> bf16_;  // [m, Bf16Stride(max_k)]
+  std::vector<float> y_;        // the largest output of a pass
   int64_t prepared_m_ = 0;
 };
 

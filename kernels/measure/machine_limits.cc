@@ -39,7 +39,10 @@ struct Peak {
 const std::vector<Peak>& Peaks() {
   static const auto* const peaks = new std::vector<Peak> {
 #if defined(__x86_64__)
-    {Isa::kAvx512Vnni, isa_avx512vnni::MultiplyBytes, 128, &MachineLimits::int8_ops_per_s},
+    {Isa::kAmx, isa_amx::MultiplyBytes, 2 * 16 * 16 * 64, &MachineLimits::int8_ops_per_s},
+        {Isa::kAmx, isa_amx::MultiplyPairs, 2 * 16 * 16 * 32, &MachineLimits::bf16_ops_per_s},
+        {Isa::kAvx512Bf16, isa_avx512bf16::MultiplyPairs, 64, &MachineLimits::bf16_ops_per_s},
+        {Isa::kAvx512Vnni, isa_avx512vnni::MultiplyBytes, 128, &MachineLimits::int8_ops_per_s},
         {Isa::kAvxVnni, isa_avxvnni::MultiplyBytes, 64, &MachineLimits::int8_ops_per_s},
         {Isa::kAvx2, isa_avx2::MultiplyBytes, 64, &MachineLimits::int8_ops_per_s},
         {Isa::kAvx512Vnni, isa_avx512vnni::MultiplyFloats, 32, &MachineLimits::float_ops_per_s},
@@ -50,6 +53,18 @@ const std::vector<Peak>& Peaks() {
 }
 
 }  // namespace
+
+double MachineLimits::ops_per_s(ActivationType activations) const {
+  switch (activations) {
+    case ActivationType::kInt8:
+      return int8_ops_per_s;
+    case ActivationType::kBF16:
+      return bf16_ops_per_s;
+    case ActivationType::kF32:
+      break;
+  }
+  return float_ops_per_s;
+}
 
 double MeasureReadBandwidth(const Hardware& hardware, ThreadPool& pool) {
   // Four times the last cache leaves little of a pass to the next one.

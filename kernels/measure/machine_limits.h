@@ -3,6 +3,7 @@
 
 #include "kernels/base/hardware.h"
 #include "kernels/base/thread_pool.h"
+#include "kernels/gemm/gemm.h"
 
 namespace quantd {
 
@@ -11,7 +12,11 @@ namespace quantd {
 struct MachineLimits {
   double read_bytes_per_s = 0;  ///< streaming reads from memory; 0 = no memory for the probe
   double int8_ops_per_s = 0;    ///< multiply and add count as two; 0 = not measured here
+  double bf16_ops_per_s = 0;    ///< products of BF16; 0 = the machine has no instruction for them
   double float_ops_per_s = 0;   ///< fma on F32; 0 = not measured here
+
+  /// That of kernels on these activations.
+  double ops_per_s(ActivationType activations) const;
 };
 
 /// Bytes per second at which all threads together can read memory; 0 when there is no memory for

@@ -23,12 +23,6 @@ struct Measured {
   std::vector<SurveyRow> rows;
 };
 
-// The peak that a kernel's operations are compared with; 0 = none was measured.
-double PeakOf(const GemmKernel& kernel, const MachineLimits& limits) {
-  return kernel.activations == ActivationType::kF32 ? limits.float_ops_per_s
-                                                    : limits.int8_ops_per_s;
-}
-
 absl::StatusOr<Measured> Survey(const RuntimeContext& runtime, const std::string& format,
                                 const MeasureOptions& options) {
   const InterruptScope interrupt;
@@ -71,7 +65,7 @@ void PrintSurveyJson(const RuntimeContext& runtime, const MeasureOptions& option
                     {"gb_per_second", bytes / 1e9},
                     {"of_bandwidth", JsonShare(bytes, limits.read_bytes_per_s)},
                     {"gop_per_second", ops / 1e9},
-                    {"of_peak", JsonShare(ops, PeakOf(*row.kernel, limits))},
+                    {"of_peak", JsonShare(ops, limits.ops_per_s(row.kernel->activations))},
                     {"naive_gop_per_second", row.naive.ops_per_s() / 1e9},
                     {"times_naive", ops / row.naive.ops_per_s()}});
   }
@@ -81,6 +75,7 @@ void PrintSurveyJson(const RuntimeContext& runtime, const MeasureOptions& option
              {"cols", options.cols},
              {"read_gb_per_second", limits.read_bytes_per_s / 1e9},
              {"int8_gop_per_second", limits.int8_ops_per_s / 1e9},
+             {"bf16_gop_per_second", limits.bf16_ops_per_s / 1e9},
              {"float_gop_per_second", limits.float_ops_per_s / 1e9},
              {"kernels", rows}});
 }
@@ -95,6 +90,7 @@ void PrintSurvey(const RuntimeContext& runtime, const MeasureOptions& options,
   Print(absl::StrCat(runtime.hardware().cpu_name, ", ", runtime.pool().size(), " threads: reads ",
                      FormatNumber(limits.read_bytes_per_s / 1e9), " GB/s, multiplies ",
                      FormatNumber(limits.int8_ops_per_s / 1e9), " GOP/s on int8, ",
+                     FormatNumber(limits.bf16_ops_per_s / 1e9), " on BF16, ",
                      FormatNumber(limits.float_ops_per_s / 1e9), " on floats\nWeights of ",
                      options.rows, " x ", options.cols, ", M input rows; * is what runs\n\n"));
   constexpr auto kRight = Table::Align::kRight;
@@ -114,7 +110,7 @@ void PrintSurvey(const RuntimeContext& runtime, const MeasureOptions& options,
     table.AddRow({row.kernel->format, row.kernel->name, row.kernel->native ? "native" : "emulated",
                   absl::StrCat(row.m), row.chosen ? "*" : "", FormatNumber(bytes / 1e9),
                   Percent(bytes, limits.read_bytes_per_s), FormatNumber(ops / 1e9),
-                  Percent(ops, PeakOf(*row.kernel, limits)),
+                  Percent(ops, limits.ops_per_s(row.kernel->activations)),
                   FormatNumber(row.naive.ops_per_s() / 1e9),
                   FormatNumber(ops / row.naive.ops_per_s())});
   }

@@ -33,6 +33,7 @@ void AddContext(const Hardware& hardware, const ThreadPool& pool, const MachineL
   benchmark::AddCustomContext("threads", absl::StrCat(pool.size()));
   benchmark::AddCustomContext("read_GB/s", absl::StrCat(limits.read_bytes_per_s * 1e-9));
   benchmark::AddCustomContext("int8_GOP/s", absl::StrCat(limits.int8_ops_per_s * 1e-9));
+  benchmark::AddCustomContext("bf16_GOP/s", absl::StrCat(limits.bf16_ops_per_s * 1e-9));
   benchmark::AddCustomContext("float_GOP/s", absl::StrCat(limits.float_ops_per_s * 1e-9));
 }
 

@@ -77,6 +77,7 @@ struct Operands {
     y.resize(m * n);
     rows.Set(x.data(), m, shape.k, shape.k);
     quantized = ActivationAccess::Quantized(rows, setup.kernels.quantizer(), setup.pool);
+    rounded = ActivationAccess::Rounded(rows, setup.pool);
   }
 
   const PackedWeight& next() { return weights[at++ % weights.size()]; }
@@ -86,6 +87,7 @@ struct Operands {
   std::vector<float> x, y;
   Activations rows;
   const QuantizedBlock* quantized;
+  const uint16_t* rounded;
 };
 
 GemmArgs Args(const PackedWeight& w, Operands& operands, int64_t begin, int64_t end) {
@@ -102,7 +104,10 @@ GemmArgs Args(const PackedWeight& w, Operands& operands, int64_t begin, int64_t 
           operands.quantized,
           QuantizedBlocks(w.k),
           operands.y.data() + begin * kGroupRows,
-          w.n};
+          w.n,
+          false,
+          operands.rounded,
+          Bf16Stride(w.k)};
 }
 
 bool AgreesOnOneGroup(const GemmKernel& kernel, Operands& operands) {
@@ -110,7 +115,7 @@ bool AgreesOnOneGroup(const GemmKernel& kernel, Operands& operands) {
   GemmArgs args = Args(operands.weights[0], operands, 0, 1);
   args.y_stride = kGroupRows;
   args.y = expected.data();
-  ReferenceRun(kernel.packed)(args);
+  ReferenceRun(kernel.packed, kernel.arithmetic)(args);
   args.y = actual.data();
   kernel.run(args);
   return std::memcmp(expected.data(), actual.data(), expected.size() * sizeof(float)) == 0;
@@ -185,9 +190,7 @@ void MeasureKernel(benchmark::State& state, const GemmKernel& kernel, Shape shap
         (w.n + kGroupRows - 1) / kGroupRows, 1,
         [&](int64_t begin, int64_t end, int) { kernel.run(Args(w, operands, begin, end)); });
   }
-  const bool floats = kernel.activations == ActivationType::kF32;
-  Count(state, operands, floats ? setup.limits.float_ops_per_s : setup.limits.int8_ops_per_s, naive,
-        setup);
+  Count(state, operands, setup.limits.ops_per_s(kernel.activations), naive, setup);
 }
 
 void MeasureNaive(benchmark::State& state, const PackedEntry& entry, Shape shape, int64_t m,

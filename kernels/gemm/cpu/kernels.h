@@ -36,6 +36,15 @@ KernelRuns TwoLevelRuns(PackedFormat format);
 KernelRuns AffineRuns(PackedFormat format);
 void QuantizeRow(const float* x, int64_t k, QuantizedBlock* blocks);
 }  // namespace isa_avx512vnni
+namespace isa_avx512bf16 {
+KernelRuns FloatRuns(PackedFormat format);
+}  // namespace isa_avx512bf16
+namespace isa_amx {
+KernelRuns FloatRuns(PackedFormat format);
+KernelRuns BlockRuns(PackedFormat format);
+KernelRuns TwoLevelRuns(PackedFormat format);
+KernelRuns AffineRuns(PackedFormat format);
+}  // namespace isa_amx
 #endif
 
 }  // namespace quantd

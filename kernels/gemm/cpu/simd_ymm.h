@@ -28,6 +28,7 @@ struct YmmBase {
   static constexpr int kFloatColumns = 6;
 
   static constexpr int kBatchHalves = 1;
+  static constexpr bool kBf16 = false;
 
   static QUANTD_INLINE __m256i LoadVector(const uint8_t* at) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));

@@ -21,6 +21,7 @@ struct ZmmBase {
   static constexpr int kIntColumns = 6;
   static constexpr int kFloatColumns = 8;
   static constexpr int kBatchHalves = 2;
+  static constexpr bool kBf16 = false;
 
   static QUANTD_INLINE __m128i Load16Bytes(const uint8_t* at) {
     return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));

@@ -26,6 +26,13 @@ namespace isa_avx512vnni {
 void MultiplyBytes(int64_t rounds);   ///< vpdpbusd on 64 bytes
 void MultiplyFloats(int64_t rounds);  ///< fma on 16 floats
 }  // namespace isa_avx512vnni
+namespace isa_avx512bf16 {
+void MultiplyPairs(int64_t rounds);  ///< vdpbf16ps on 32 pairs
+}
+namespace isa_amx {
+void MultiplyBytes(int64_t rounds);  ///< tdpbssd on 16 x 64 by 64 x 16 bytes
+void MultiplyPairs(int64_t rounds);  ///< tdpbf16ps on 16 x 32 by 32 x 16
+}  // namespace isa_amx
 #endif
 
 }  // namespace quantd

@@ -10,6 +10,7 @@
 #include <limits>
 #include <set>
 
+#include "kernels/base/float16.h"
 #include "kernels/base/hardware.h"
 #include "kernels/gemm/activations.h"
 #include "kernels/gemm/reference.h"
@@ -29,9 +30,11 @@ struct Problem {
   AlignedBuffer packed;
   std::vector<float> x;  // [m, k]
   std::vector<QuantizedBlock> q;
+  std::vector<uint16_t> bf16;
   std::vector<double> expected;   // [m, n]
   std::vector<double> magnitude;  // [m, n], sum of |w x|: what rounding errors scale with
   std::vector<float> reference;   // [m, n], of the scalar reference
+  bool rounded = false;           // weights and input rows, to BF16
   int64_t m = 0;
 
   int64_t k() const { return weight.cols; }
@@ -49,7 +52,17 @@ struct Problem {
             q.data(),
             q_stride(),
             y,
-            y_stride};
+            y_stride,
+            false,
+            bf16.data(),
+            Bf16Stride(k())};
+  }
+  GemmArgs ArgsFrom(int64_t row, int64_t use_m, int64_t use_n, float* y, int64_t y_stride) const {
+    GemmArgs args = Args(use_m, use_n, y, y_stride);
+    args.x += row * args.x_stride;
+    args.q += row * args.q_stride;
+    args.bf16 += row * args.bf16_stride;
+    return args;
   }
 };
 
@@ -64,16 +77,26 @@ AlignedBuffer Pack(const QuantTensor& weight) {
   return packed;
 }
 
-Problem MakeProblem(QuantTensor weight, std::vector<float> x) {
+double RoundedIf(bool rounded, float value) {
+  return rounded ? BFloat16ToFloat(FloatToBFloat16(value)) : value;
+}
+
+Problem MakeProblem(QuantTensor weight, std::vector<float> x, Arithmetic arithmetic) {
   Problem p;
+  p.rounded = arithmetic != Arithmetic::kFull;
   p.weight = std::move(weight);
   p.packed = Pack(p.weight);
   p.x = std::move(x);
   p.m = static_cast<int64_t>(p.x.size()) / p.k();
   p.q.resize(p.m * p.q_stride());
-  for (int64_t i = 0; i < p.m; ++i) QuantizeRow(&p.x[i * p.k()], p.k(), &p.q[i * p.q_stride()]);
+  p.bf16.resize(p.m * Bf16Stride(p.k()));
+  for (int64_t i = 0; i < p.m; ++i) {
+    QuantizeRow(&p.x[i * p.k()], p.k(), &p.q[i * p.q_stride()]);
+    RoundRow(&p.x[i * p.k()], p.k(), &p.bf16[i * Bf16Stride(p.k())]);
+  }
   std::vector<double> w(p.weight.rows * p.k());
-  for (size_t i = 0; i < w.size(); ++i) w[i] = p.weight.At(i / p.k(), i % p.k());
+  for (size_t i = 0; i < w.size(); ++i)
+    w[i] = RoundedIf(p.rounded, p.weight.At(i / p.k(), i % p.k()));
   const bool is_int = FormatOf(*ToPackedFormat(p.weight.format)).is_int();
   std::vector<double> a(p.k());
   for (int64_t i = 0; i < p.m; ++i) {
@@ -81,7 +104,7 @@ Problem MakeProblem(QuantTensor weight, std::vector<float> x) {
       const QuantizedBlock& block = p.q[i * p.q_stride() + k / kQuantizedWeights];
       const int at = static_cast<int>(k % kQuantizedWeights);
       a[k] = is_int ? std::ldexp(block.scale, block.shifts[at / 32]) * block.codes[at]
-                    : double{p.x[i * p.k() + k]};
+                    : RoundedIf(p.rounded, p.x[i * p.k() + k]);
     }
     for (int64_t n = 0; n < p.weight.rows; ++n) {
       double sum = 0, magnitude = 0;
@@ -94,13 +117,14 @@ Problem MakeProblem(QuantTensor weight, std::vector<float> x) {
     }
   }
   p.reference.resize(p.m * p.weight.rows);
-  ReferenceRun (*ToPackedFormat(p.weight.format))(
-      p.Args(p.m, p.weight.rows, p.reference.data(), p.weight.rows));
+  ReferenceRun(*ToPackedFormat(p.weight.format),
+               arithmetic)(p.Args(p.m, p.weight.rows, p.reference.data(), p.weight.rows));
   return p;
 }
 
-Problem RandomProblem(const QuantFormat& format, int64_t k) {
-  return MakeProblem(RandomTensor(format, kMaxN, k, 7), RandomFloats(kMaxM * k, 8));
+Problem RandomProblem(const GemmKernel& kernel, int64_t k) {
+  return MakeProblem(RandomTensor(EntryOf(kernel.packed).example, kMaxN, k, 7),
+                     RandomFloats(kMaxM * k, 8), kernel.arithmetic);
 }
 
 class GemmKernelTest : public ::testing::TestWithParam<size_t> {
@@ -149,7 +173,7 @@ class GemmKernelTest : public ::testing::TestWithParam<size_t> {
 
 TEST_P(GemmKernelTest, MatchesNaiveProductAtTails) {
   for (const int64_t k : TestedK()) {
-    const Problem p = RandomProblem(format(), k);
+    const Problem p = RandomProblem(kernel(), k);
     for (const int64_t m : {1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 17, 33, 53}) {
       if (!kernel().TakesM(m)) continue;
       for (const int64_t n : {1, 15, 16, 17, 32, 33, 48}) Check(p, m, n);
@@ -173,7 +197,7 @@ TEST_P(GemmKernelTest, ExtremeCodesAndActivationsDoNotSaturate) {
       for (int8_t& sub : w.sub_scales) sub = nibbles ? 15 : code == 0 ? -128 : 127;
       for (uint8_t& sub : w.sub_mins) sub = nibbles ? 15 : 255;
       for (uint8_t& zero : w.zeros) zero = static_cast<uint8_t>(top - code);
-      const Problem p = MakeProblem(w, std::vector<float>(SomeRows() * k, x));
+      const Problem p = MakeProblem(w, std::vector<float>(SomeRows() * k, x), kernel().arithmetic);
       Check(p, SomeRows(), 17);
     }
   }
@@ -195,7 +219,7 @@ TEST_P(GemmKernelTest, HugeTinyAndZeroScales) {
     x[k + i] *= 1e-30f;     // a row of nearly nothing
     x[2 * k + i] *= 1e25f;  // and one of nearly too much
   }
-  const Problem p = MakeProblem(w, x);
+  const Problem p = MakeProblem(w, x, kernel().arithmetic);
   Check(p, SomeRows(), 17);
 }
 
@@ -205,16 +229,11 @@ TEST_P(GemmKernelTest, NanAndInfinityReachTheOutputOfTheirRowOnly) {
        {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
     std::vector<float> x = RandomFloats(3 * k, 6);
     x[k + 40] = bad;
-    const Problem p = MakeProblem(RandomTensor(format(), 16, k, 5), x);
+    const Problem p = MakeProblem(RandomTensor(format(), 16, k, 5), x, kernel().arithmetic);
     std::vector<float> y(3 * 16);
     for (int64_t row = 0; row < 3; ++row) {
-      GemmArgs args = p.Args(kernel().max_m == 1 ? 1 : 3, 16, y.data(), 16);
-      if (kernel().max_m == 1) {
-        args.x += row * k;
-        args.q += row * p.q_stride();
-        args.y += row * 16;
-      }
-      kernel().run(args);
+      kernel().run(kernel().max_m == 1 ? p.ArgsFrom(row, 1, 16, y.data() + row * 16, 16)
+                                       : p.Args(3, 16, y.data(), 16));
     }
     for (int n = 0; n < 16; ++n) {
       EXPECT_TRUE(std::isfinite(y[n]));
@@ -227,16 +246,13 @@ TEST_P(GemmKernelTest, NanAndInfinityReachTheOutputOfTheirRowOnly) {
 // A row's bits do not depend on how many rows there are or where it stands.
 TEST_P(GemmKernelTest, OutputDoesNotDependOnBatch) {
   const int64_t k = TestedK().back();
-  const Problem p = RandomProblem(format(), k);
+  const Problem p = RandomProblem(kernel(), k);
   const std::vector<float>& alone = p.reference;
   for (int64_t first = 0; first < kMaxM; first += 13) {
     for (int64_t m = 1; first + m <= kMaxM; ++m) {
       if (!kernel().TakesM(m)) continue;
       std::vector<float> y(m * kMaxN);
-      GemmArgs args = p.Args(m, kMaxN, y.data(), kMaxN);
-      args.x += first * k;
-      args.q += first * p.q_stride();
-      kernel().run(args);
+      kernel().run(p.ArgsFrom(first, m, kMaxN, y.data(), kMaxN));
       ASSERT_EQ(0, std::memcmp(y.data(), &alone[first * kMaxN], y.size() * sizeof(float)))
           << "rows " << first << " to " << first + m;
     }
@@ -254,6 +270,8 @@ TEST_P(GemmKernelTest, LargerThanASlab) {
   const std::vector<float> x = RandomFloats(kMaxM * k, 2);
   std::vector<QuantizedBlock> q(kMaxM * QuantizedBlocks(k));
   QuantizeRow(x.data(), kMaxM * k, q.data());
+  std::vector<uint16_t> bf16(kMaxM * Bf16Stride(k));
+  RoundRow(x.data(), kMaxM * k, bf16.data());
   const int64_t m = SomeRows();
   std::vector<float> y(m * n), reference(m * n);
   GemmArgs args{packed.as<uint8_t>(),
@@ -267,10 +285,13 @@ TEST_P(GemmKernelTest, LargerThanASlab) {
                 q.data(),
                 QuantizedBlocks(k),
                 y.data(),
-                n};
+                n,
+                false,
+                bf16.data(),
+                Bf16Stride(k)};
   kernel().run(args);
   args.y = reference.data();
-  ReferenceRun(packed_format)(args);
+  ReferenceRun(packed_format, kernel().arithmetic)(args);
   EXPECT_EQ(0, std::memcmp(y.data(), reference.data(), y.size() * sizeof(float)));
 }
 
@@ -306,11 +327,14 @@ TEST(GemmTable, NamesAreUniqueAndEveryFormatHasAReferenceForAnyM) {
 // What the capability table of the project says about multiplying each type.
 TEST(GemmTable, NativeIsWhatTheProcessorMultiplies) {
   for (const GemmKernel& kernel : GemmTable()) {
-    const bool vnni = kernel.isa == Isa::kAvxVnni || kernel.isa == Isa::kAvx512Vnni;
+    const bool vnni =
+        kernel.isa == Isa::kAvxVnni || kernel.isa == Isa::kAvx512Vnni || kernel.isa == Isa::kAmx;
+    const bool bf16 =
+        kernel.packed == PackedFormat::kBF16 && kernel.arithmetic != Arithmetic::kFull;
     const bool bytes =
         kernel.packed == PackedFormat::kQ8_0 || kernel.packed == PackedFormat::kInt8 ||
         kernel.packed == PackedFormat::kAffine8 || kernel.packed == PackedFormat::kAffine8Fine;
-    const bool expected = kernel.packed == PackedFormat::kF32 || (bytes && vnni);
+    const bool expected = kernel.packed == PackedFormat::kF32 || (bytes && vnni) || bf16;
     EXPECT_EQ(kernel.native, expected) << kernel.name;
   }
 }
