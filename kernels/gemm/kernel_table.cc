@@ -37,7 +37,7 @@ constexpr IsaColumn kColumns[] = {
     {Isa::kAmx,
      FirstOf<isa_amx::FloatRuns, isa_amx::BlockRuns, isa_amx::TwoLevelRuns, isa_amx::AffineRuns>,
      "tdpbf16ps on tiles of 16 x 32", "tdpbssd on tiles of 16 x 32", true, Arithmetic::kBf16Tiles,
-     12},
+     48},
     {Isa::kAvx512Bf16, FirstOf<isa_avx512bf16::FloatRuns>, "vdpbf16ps on 32 pairs", "", true,
      Arithmetic::kBf16Pairs, 0},
     {Isa::kAvx512Vnni,
@@ -56,9 +56,11 @@ constexpr IsaColumn kColumns[] = {
      0},
 };
 
-// Whether a column's kernels of a format round its weights.
-bool RoundsWeights(PackedFormat format, const IsaColumn& column) {
-  return format == PackedFormat::kF16 && column.of_floats != Arithmetic::kFull;
+// Whether a column's kernels of a format rank behind all others: those that round its weights, and
+// products of bytes in tiles, which whatever scales them afterwards may eat up.
+bool RanksLast(PackedFormat format, const IsaColumn& column) {
+  const bool rounds = format == PackedFormat::kF16 && column.of_floats != Arithmetic::kFull;
+  return rounds || (column.isa == Isa::kAmx && FormatOf(format).is_int());
 }
 
 // What comes before the multiplication; "" when the codes are multiplied as they lie in memory.
@@ -139,9 +141,9 @@ void AddRows(const PackedEntry& entry, const IsaColumn& column, std::vector<Gemm
 std::vector<GemmKernel> BuildTable() {
   std::vector<GemmKernel> table;
   for (const PackedEntry& entry : PackedEntries()) {
-    for (const bool rounded : {false, true}) {  // after the reference
+    for (const bool last : {false, true}) {
       for (const IsaColumn& column : kColumns) {
-        if (RoundsWeights(entry.packed, column) == rounded) AddRows(entry, column, &table);
+        if (RanksLast(entry.packed, column) == last) AddRows(entry, column, &table);
       }
     }
   }

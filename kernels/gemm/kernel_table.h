@@ -33,8 +33,8 @@ struct GemmKernel {
 };
 
 /// Every GEMM kernel of this build, best first within a format. The row of a format that the
-/// reference ISA has is always there and takes any m; after it come only kernels that are less
-/// exact than the format, which run when forced.
+/// reference ISA has is always there and takes any m; kernels behind it run only where they are
+/// forced or measured to be faster.
 const std::vector<GemmKernel>& GemmTable();
 
 /// Quantizes activations for the kernels that multiply integers.

@@ -6,6 +6,7 @@
 
 #include "kernels/base/check.h"
 #include "kernels/base/noise.h"
+#include "kernels/gemm/activations.h"
 #include "kernels/gemm/naive.h"
 #include "kernels/gemm/noise_tensor.h"
 #include "kernels/gemm/rows32.h"

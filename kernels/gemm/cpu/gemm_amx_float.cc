@@ -4,10 +4,10 @@
 namespace quantd::isa_amx {
 
 KernelRuns FloatRuns(PackedFormat format) {
-  GemmRun run = nullptr;
-  if (format == PackedFormat::kF16) run = RunBf16Tiles<Simd, PackedFormat::kF16>;
-  if (format == PackedFormat::kBF16) run = RunBf16Tiles<Simd, PackedFormat::kBF16>;
-  return {run, run, nullptr};
+  constexpr auto kF16 = PackedFormat::kF16, kBF16 = PackedFormat::kBF16;
+  if (format == kF16) return {RunBf16Decode<Simd, kF16>, RunBf16Tiles<Simd, kF16>, nullptr};
+  if (format == kBF16) return {RunBf16Decode<Simd, kBF16>, RunBf16Tiles<Simd, kBF16>, nullptr};
+  return {nullptr, nullptr, nullptr};
 }
 
 }  // namespace quantd::isa_amx

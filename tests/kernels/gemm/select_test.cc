@@ -51,6 +51,33 @@ TEST(Select, OverrideMaskOfAnInstructionSet) {
   EXPECT_EQ(Chosen(kF32, 9, With(kAll & Info(Isa::kReference).includes)), "gemm_f32_reference");
 }
 
+// A row must not depend on the batch, so all m of a format are rounded alike.
+TEST(Select, OneArithmeticForAllRowsOfAFormat) {
+  const uint32_t bf16 = kAll | IsaBit(Isa::kAvx512Bf16);
+  const uint32_t amx = bf16 | IsaBit(Isa::kAmx);
+  EXPECT_EQ(Chosen(kBF16, 1, With(bf16)), "gemm_bf16_avx512bf16_decode");
+  EXPECT_EQ(Chosen(kBF16, 9, With(bf16)), "gemm_bf16_avx512bf16_batch");
+  EXPECT_EQ(Chosen(kBF16, 1, With(amx)), "gemm_bf16_amx_decode");
+  EXPECT_EQ(Chosen(kBF16, 99, With(amx)), "gemm_bf16_amx_batch");
+  // F16 would lose bits: only when told to, and then at every m.
+  EXPECT_EQ(Chosen(kF16, 9, With(amx)), "gemm_f16_avx512vnni_batch");
+  const GemmConstraints forced = With(amx, "gemm_f16_avx512bf16_batch");
+  EXPECT_EQ(Chosen(kF16, 9, forced), "gemm_f16_avx512bf16_batch");
+  EXPECT_EQ(Chosen(kF16, 1, forced), "gemm_f16_avx512bf16_decode");
+  EXPECT_EQ(ArithmeticFor(GemmTable(), PackedFormat::kF16, forced), Arithmetic::kBf16Pairs);
+  GemmConstraints measured = With(amx);
+  measured.measured[{PackedFormat::kBF16, WeightLayout::kRows32, 8}] = "gemm_bf16_avx2_batch";
+  EXPECT_EQ(Chosen(kBF16, 8, measured), "gemm_bf16_amx_batch");
+}
+
+TEST(Select, ProductsOfBytesInTilesWhereMeasuredToBeFaster) {
+  GemmConstraints constraints = With(kAll | IsaBit(Isa::kAvx512Bf16) | IsaBit(Isa::kAmx));
+  EXPECT_EQ(Chosen(kQ8_0, 512, constraints), "gemm_q8_0_avx512vnni_batch");
+  constraints.measured[{PackedFormat::kQ8_0, WeightLayout::kRows32, 48}] = "gemm_q8_0_amx_wide";
+  EXPECT_EQ(Chosen(kQ8_0, 512, constraints), "gemm_q8_0_amx_wide");
+  EXPECT_EQ(Chosen(kQ8_0, 32, constraints), "gemm_q8_0_avx512vnni_batch");
+}
+
 TEST(Select, ForcedKernelWhereItFitsElseTheBest) {
   const GemmConstraints forced = With(kAll, "gemm_q4_0_avx2_batch");
   EXPECT_EQ(Chosen(kQ4_0, 8, forced), "gemm_q4_0_avx2_batch");
