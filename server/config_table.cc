@@ -154,7 +154,8 @@ std::vector<FieldRow<ServerConfig>> MakeServerFields() {
        .ref = QUANTD_REF(C, runtime.force_isa),
        .check = CheckIdentifier,
        .meaning = "Use only kernels within this instruction set (reference, avx2, avxvnni, "
-                  "avx512vnni). Empty = $QUANTD_FORCE_ISA, else the best that runs here."},
+                  "avx512vnni, avx512bf16, amx). Empty = $QUANTD_FORCE_ISA, else the best that "
+                  "runs here."},
       {.path = "runtime.force_kernel",
        .kind = K::kString,
        .ref = QUANTD_REF(C, runtime.force_kernel),

@@ -20,8 +20,8 @@ void AddThreadFlag(CLI::App* command, RuntimeFlags* flags) {
 void AddKernelFlags(CLI::App* command, RuntimeFlags* flags) {
   command
       ->add_option("--force-isa", flags->force_isa,
-                   "Use kernels of this instruction set only: reference, avx2, avxvnni, avx512vnni,\n"
-                   "avx512bf16, amx\n"
+                   "Use only kernels of this instruction set: reference, avx2, avxvnni,\n"
+                   "avx512vnni, avx512bf16, amx\n"
                    "(default: $QUANTD_FORCE_ISA, else the best this machine runs)")
       ->type_name("ISA");
   command
