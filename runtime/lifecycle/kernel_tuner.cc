@@ -87,7 +87,9 @@ void KernelTuner::CalibrateFormats(const std::set<PackedFormat>& formats,
     std::vector<const PackedWeight*> of_format;
     std::copy_if(weights.begin(), weights.end(), std::back_inserter(of_format),
                  [&](const PackedWeight* w) { return *ToPackedFormat(w->format) == format; });
-    KernelTimer timer(of_format, kernels_, pool_, {});
+    TimerLimits limits;
+    limits.repetitions = 1;  // Calibrate goes several rounds
+    KernelTimer timer(of_format, kernels_, pool_, limits);
     const auto time = [&](const GemmKernel& kernel, int64_t m) {
       return options_.time ? options_.time(kernel, m) : timer.Run(kernel, m).seconds;
     };
