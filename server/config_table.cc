@@ -292,6 +292,11 @@ std::vector<FieldRow<ModelSpec>> MakeModelFields() {
        .meaning =
            "Number format of the KV cache: f32, f16, bf16, int8 (with a scale per token and head), "
            "or auto, which is f32 for a model whose weights are F32 and else f16."},
+      {.path = "chat_template",
+       .kind = K::kPath,
+       .ref = QUANTD_REF(M, chat_template),
+       .meaning = "File of a Jinja chat template in place of the model's own, relative to the "
+                  "folder of this file. Empty = the model's own."},
   };
 }
 #undef QUANTD_REF

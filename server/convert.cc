@@ -28,11 +28,33 @@ SamplingParams ToSampling(const v1::SamplingParams& proto) {
   return sampling;
 }
 
-absl::StatusOr<std::vector<int32_t>> ToPrompt(const v1::GenerateRequest& request,
-                                              const Tokenizer& tokenizer) {
+absl::StatusOr<std::vector<int32_t>> ChatToPrompt(
+    const v1::GenerateRequest& request, const Tokenizer& tokenizer,
+    const absl::StatusOr<const ChatTemplate*>& chat_template) {
+  if (!chat_template.ok()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "chat: ", chat_template.status().message(),
+        "; set the model's `chat_template` to a file, or send `text` with parse_control_tokens"));
+  }
+  const absl::StatusOr<ChatPrompt> prompt =
+      (*chat_template)->Render(ToConversation(request.chat()));
+  if (!prompt.ok()) {
+    return absl::Status(prompt.status().code(), absl::StrCat("chat.", prompt.status().message()));
+  }
+  const bool add_bos = request.has_add_bos() ? request.add_bos() : tokenizer.default_add_bos();
+  std::vector<int32_t> ids =
+      EncodeChat(*prompt, tokenizer, add_bos, request.parse_control_tokens());
+  if (ids.empty()) return FieldError("chat.messages", "make no token");
+  return ids;
+}
+
+absl::StatusOr<std::vector<int32_t>> ToPrompt(
+    const v1::GenerateRequest& request, const Tokenizer& tokenizer,
+    const absl::StatusOr<const ChatTemplate*>& chat_template) {
   if (request.has_add_bos() && request.add_bos() && !tokenizer.bos().has_value()) {
     return FieldError("add_bos", "the model's vocabulary has no begin token");
   }
+  if (request.has_chat()) return ChatToPrompt(request, tokenizer, chat_template);
   if (request.prompt_case() == v1::GenerateRequest::kText) {
     EncodeOptions options;
     options.add_bos = request.has_add_bos() ? request.add_bos() : tokenizer.default_add_bos();
@@ -55,10 +77,6 @@ absl::Status CheckRequest(const v1::GenerateRequest& request) {
                                                  " bytes, the limit is ", kMaxRequestId));
   }
   switch (request.prompt_case()) {
-    case v1::GenerateRequest::kChat:
-      return absl::UnimplementedError(
-          "chat: chat templates come in a later release; send `text` in the model's own format, "
-          "with parse_control_tokens, or `token_ids`");
     case v1::GenerateRequest::PROMPT_NOT_SET:
       return FieldError("prompt", "one of text, token_ids and chat must be set");
     case v1::GenerateRequest::kTokenIds:
@@ -66,6 +84,7 @@ absl::Status CheckRequest(const v1::GenerateRequest& request) {
         return FieldError("token_ids.ids", "holds no token; at least one is needed");
       }
       break;
+    case v1::GenerateRequest::kChat:
     case v1::GenerateRequest::kText:
       break;
   }
@@ -79,10 +98,29 @@ absl::Status CheckRequest(const v1::GenerateRequest& request) {
   return absl::OkStatus();
 }
 
+Conversation ToConversation(const v1::ChatMessages& chat) {
+  Conversation conversation;
+  for (const v1::ChatMessage& message : chat.messages()) {
+    ChatMessage& to = conversation.messages.emplace_back();
+    to.role = message.role();
+    if (message.has_content()) to.content = message.content();
+    to.reasoning = message.reasoning();
+    to.name = message.name();
+    to.tool_call_id = message.tool_call_id();
+    to.tool_calls_json = message.tool_calls_json();
+  }
+  conversation.tools_json = chat.tools_json();
+  conversation.variables_json = chat.variables_json();
+  conversation.add_generation_prompt =
+      !chat.has_add_generation_prompt() || chat.add_generation_prompt();
+  return conversation;
+}
+
 absl::StatusOr<Request> ToEngineRequest(const v1::GenerateRequest& request,
-                                        const Tokenizer& tokenizer) {
+                                        const Tokenizer& tokenizer,
+                                        const absl::StatusOr<const ChatTemplate*>& chat_template) {
   Request result;
-  QUANTD_ASSIGN_OR_RETURN(result.prompt, ToPrompt(request, tokenizer));
+  QUANTD_ASSIGN_OR_RETURN(result.prompt, ToPrompt(request, tokenizer, chat_template));
   result.sampling = ToSampling(request.sampling());
   result.sampling.logprobs = request.has_logprobs() ? request.logprobs() : -1;
   result.max_tokens = request.max_tokens();
@@ -107,8 +145,9 @@ absl::Status NameClientField(const absl::Status& status, const v1::GenerateReque
   if (head == "id") named = "request_id";
   if (head == "prompt") {
     const absl::string_view rest = field.substr(head.size());
-    const bool text = request.prompt_case() == v1::GenerateRequest::kText;
-    named = text ? "text" : absl::StrCat("token_ids.ids", rest);
+    named = request.has_text()   ? "text"
+            : request.has_chat() ? "chat.messages"
+                                 : absl::StrCat("token_ids.ids", rest);
   }
   return absl::InvalidArgumentError(absl::StrCat(named, status.message().substr(field.size())));
 }
@@ -122,6 +161,7 @@ ModelSpec ToModelSpec(const v1::LoadModelRequest& request, const EngineOptions& 
   for (const KvTypeInfo& info : KvTypes()) {
     if (ToProto(info.type) == request.kv_cache_type()) spec.kv_type = info.type;
   }
+  spec.chat_template = request.chat_template();
   spec.engine = engine;
   return spec;
 }

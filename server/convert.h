@@ -7,6 +7,7 @@
 #include "quantd/v1/hardware.pb.h"
 #include "quantd/v1/inference.pb.h"
 #include "quantd/v1/models.pb.h"
+#include "runtime/chat/chat_template.h"
 #include "runtime/engine/request.h"
 #include "runtime/lifecycle/model_manager.h"
 #include "runtime/lifecycle/runtime_context.h"
@@ -19,13 +20,18 @@ inline constexpr size_t kMaxRequestId = 128;
 
 // ---- Requests. Errors are INVALID_ARGUMENT "path of the field: what and its limit".
 
-/// What can be said about a request without its model. UNIMPLEMENTED for chat messages.
+/// What can be said about a request without its model.
 absl::Status CheckRequest(const v1::GenerateRequest& request);
 
-/// The engine's form of a request that passed CheckRequest; text is tokenized here. The id and the
-/// deadline are left to the caller.
+/// A conversation as the template takes it.
+Conversation ToConversation(const v1::ChatMessages& chat);
+
+/// The engine's form of a request that passed CheckRequest; conversations are rendered and text is
+/// tokenized here. The id and the deadline are left to the caller. Errors also: FAILED_PRECONDITION
+/// for a conversation when `chat_template` is an error.
 absl::StatusOr<Request> ToEngineRequest(const v1::GenerateRequest& request,
-                                        const Tokenizer& tokenizer);
+                                        const Tokenizer& tokenizer,
+                                        const absl::StatusOr<const ChatTemplate*>& chat_template);
 
 /// An error of the engine with its field named as in the message that the client sent:
 /// "temperature: ..." becomes "sampling.temperature: ...".

@@ -42,6 +42,8 @@ v1::ModelInfo InfoOf(const ServedModel& model) {
   info.set_load_seconds(absl::ToDoubleSeconds(model.load_time()));
   info.set_tokenizer(model.tokenizer().model_name());
   info.set_pre_tokenizer(model.tokenizer().pre_name());
+  const auto chat = model.chat_template();
+  if (!chat.ok()) info.set_chat_error(std::string(chat.status().message()));
   return info;
 }
 

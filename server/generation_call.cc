@@ -85,7 +85,8 @@ absl::Status GenerationCall::Submit() {
   const std::shared_ptr<ServedModel> model = *std::move(found);
   model_name_ = model->spec().name;
 
-  QUANTD_ASSIGN_OR_RETURN(Request request, ToEngineRequest(*request_, model->tokenizer()));
+  QUANTD_ASSIGN_OR_RETURN(Request request,
+                          ToEngineRequest(*request_, model->tokenizer(), model->chat_template()));
   QUANTD_RETURN_IF_ERROR(CheckLive());
   request.id = id_;
   request.deadline = deadline_;

@@ -134,6 +134,15 @@ absl::StatusOr<std::unique_ptr<const ChatTemplate>> ReadChatTemplate(const GgufF
   return ChatTemplate::Create(std::move(source));
 }
 
+absl::StatusOr<std::unique_ptr<const ChatTemplate>> ReadChatTemplate(
+    const GgufFile& file, const std::string& jinja_path) {
+  ChatTemplateSource source;
+  source.place = jinja_path;
+  QUANTD_ASSIGN_OR_RETURN(source.templates["default"], ReadTemplateFile(jinja_path));
+  QUANTD_RETURN_IF_ERROR(ReadGgufTokens(file, &source));
+  return ChatTemplate::Create(std::move(source));
+}
+
 absl::StatusOr<std::unique_ptr<const ChatTemplate>> ReadChatTemplate(const std::string& directory) {
   ChatTemplateSource source;
   const std::string config_path = absl::StrCat(directory, "/", kConfigFile);

@@ -15,6 +15,11 @@ namespace quantd {
 /// key when a key has another type or a token id is none.
 absl::StatusOr<std::unique_ptr<const ChatTemplate>> ReadChatTemplate(const GgufFile& file);
 
+/// The template in the file `jinja_path` in place of the model's own; special tokens are those of
+/// the model. Errors: those of MappedFile::Open and of the above.
+absl::StatusOr<std::unique_ptr<const ChatTemplate>> ReadChatTemplate(const GgufFile& file,
+                                                                     const std::string& jinja_path);
+
 /// The chat template of a Hugging Face model directory, as transformers finds it:
 /// chat_template.jinja with additional_chat_templates/*.jinja, else `chat_template` of
 /// tokenizer_config.json, a string or a list of {name, template}. Special tokens are those of

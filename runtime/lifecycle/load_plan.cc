@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "kernels/base/status_macros.h"
 #include "runtime/cache/kv_block_pool.h"
+#include "runtime/chat/chat_template_files.h"
 #include "runtime/formats/scheme_table.h"
 
 namespace quantd {
@@ -44,6 +45,20 @@ std::string MainFormat(const GgufFile& file) {
     }
   }
   return main;
+}
+
+// A model whose own template cannot be used serves all but conversations; one that was asked for
+// must be good.
+absl::Status PlanChat(LoadPlan* plan) {
+  const std::string& path = plan->spec.chat_template;
+  if (path.empty()) {
+    plan->chat_template = ReadChatTemplate(*plan->file);
+    return absl::OkStatus();
+  }
+  plan->chat_template = ReadChatTemplate(*plan->file, path);
+  if (plan->chat_template.ok()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("chat_template: ", plan->chat_template.status().message()));
 }
 
 }  // namespace
@@ -119,6 +134,7 @@ absl::StatusOr<LoadPlan> PlanLoad(const ModelSpec& spec, int64_t available_bytes
         absl::StrCat("the vocabulary has ", plan.tokenizer->vocab_size(),
                      " tokens but the model computes logits for ", config.vocab));
   }
+  QUANTD_RETURN_IF_ERROR(PlanChat(&plan));
   plan.format = MainFormat(*plan.file);
   plan.kv_type = spec.kv_type.value_or(plan.format == "F32" ? KvType::kF32 : KvType::kF16);
   plan.context = spec.max_context > 0 ? std::min(spec.max_context, config.context) : config.context;

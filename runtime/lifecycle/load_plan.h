@@ -21,6 +21,7 @@ struct LoadPlan {
   ModelSpec spec;
   std::unique_ptr<GgufFile> file;
   std::unique_ptr<Tokenizer> tokenizer;
+  absl::StatusOr<std::unique_ptr<const ChatTemplate>> chat_template;
   std::string format;  ///< the tensor type that most weight bytes have
   KvType kv_type = KvType::kF16;
   int32_t context = 0;    ///< longest sequence, tokens: the model's own or spec.max_context

@@ -43,7 +43,8 @@ struct Entry {
 // Whether two specs ask for the same thing, so that the second load is satisfied by the first.
 bool SameLoad(const ModelSpec& a, const ModelSpec& b) {
   return a.path == b.path && a.max_context == b.max_context &&
-         a.kv_cache_bytes == b.kv_cache_bytes && a.kv_type == b.kv_type;
+         a.kv_cache_bytes == b.kv_cache_bytes && a.kv_type == b.kv_type &&
+         a.chat_template == b.chat_template;
 }
 
 std::string Quoted(absl::string_view name) {

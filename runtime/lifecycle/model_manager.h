@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "runtime/chat/chat_template.h"
 #include "runtime/engine/engine.h"
 #include "runtime/formats/gguf.h"
 #include "runtime/lifecycle/kv_choice.h"
@@ -28,6 +29,7 @@ struct ModelSpec {
   int64_t kv_cache_bytes =
       0;  ///< 0 = enough for max_sequences full contexts, but at most a quarter of free memory
   KvChoice kv_type;
+  std::string chat_template;  ///< file of a Jinja template in place of the model's own; "" = none
   EngineOptions engine;
 };
 
@@ -51,6 +53,11 @@ class ServedModel {
   const ModelSpec& spec() const { return spec_; }
   const ModelConfig& config() const { return model_->config(); }
   const Tokenizer& tokenizer() const { return *tokenizer_; }
+  /// How conversations become prompts; an error says why this model takes none.
+  absl::StatusOr<const ChatTemplate*> chat_template() const {
+    if (!chat_template_.ok()) return chat_template_.status();
+    return chat_template_->get();
+  }
   Model& model() const { return *model_; }
   Engine& engine() const { return *engine_; }
   KvType kv_type() const { return kv_type_; }
@@ -66,6 +73,7 @@ class ServedModel {
   ServedModel() = default;
   ModelSpec spec_;
   std::unique_ptr<Tokenizer> tokenizer_;
+  absl::StatusOr<std::unique_ptr<const ChatTemplate>> chat_template_;
   std::shared_ptr<Model> model_;
   std::unique_ptr<Engine> engine_;  // last: its thread uses the others
   KvType kv_type_ = KvType::kF16;

@@ -50,6 +50,7 @@ absl::StatusOr<std::shared_ptr<ServedModel>> ServedModel::FromPlan(LoadPlan plan
   std::shared_ptr<ServedModel> served(new ServedModel);
   served->spec_ = std::move(plan.spec);
   served->tokenizer_ = std::move(plan.tokenizer);
+  served->chat_template_ = std::move(plan.chat_template);
   served->kv_type_ = plan.kv_type;
   served->kv_blocks_ = plan.kv_blocks;
   served->max_context_ = plan.context;

@@ -87,11 +87,13 @@ LoadOptions ShowLoading(const std::string& path, const RuntimeFlags& flags) {
 absl::StatusOr<std::shared_ptr<ServedModel>> LoadForOneSequence(const RuntimeContext& runtime,
                                                                 const std::string& path,
                                                                 const RuntimeFlags& flags,
-                                                                int32_t max_context) {
+                                                                int32_t max_context,
+                                                                const std::string& chat_template) {
   ModelSpec spec;
   spec.name = "model";
   spec.path = path;
   spec.max_context = max_context;
+  spec.chat_template = chat_template;
   spec.kv_type = ParseKvChoice(flags.kv_type);
   spec.engine.max_sequences = 1;
   LoadOptions options = ShowLoading(path, flags);

@@ -38,11 +38,11 @@ absl::StatusOr<std::unique_ptr<RuntimeContext>> OpenRuntime(const RuntimeFlags& 
 
 /// Loads the model of a local command, for one sequence at a time: the KV cache promises no more
 /// memory than that. Draws progress on stderr; an interrupt (InterruptScope) cancels the load.
-/// `max_context` 0 = the model's own. Errors: those of ServedModel::Load.
-absl::StatusOr<std::shared_ptr<ServedModel>> LoadForOneSequence(const RuntimeContext& runtime,
-                                                                const std::string& path,
-                                                                const RuntimeFlags& flags,
-                                                                int32_t max_context = 0);
+/// `max_context` 0 = the model's own; `chat_template` "" likewise. Errors: those of
+/// ServedModel::Load.
+absl::StatusOr<std::shared_ptr<ServedModel>> LoadForOneSequence(
+    const RuntimeContext& runtime, const std::string& path, const RuntimeFlags& flags,
+    int32_t max_context = 0, const std::string& chat_template = "");
 
 /// The last component of a path, for labels.
 std::string BaseName(const std::string& path);

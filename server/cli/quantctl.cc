@@ -18,9 +18,11 @@ int QuantctlMain(int argc, const char* const* argv, const char* version) {
       "Environment: QUANTD_SERVER=HOST:PORT (default 127.0.0.1:8433), QUANTD_TOKEN=TOKEN.\n"
       "Start here:  quantctl models\n"
       "             quantctl stream --prompt \"Once upon a time\" --max-tokens 100\n"
+      "             quantctl chat\n"
       "             quantctl generate --help");
   CommandFn run;
   AddRemoteGenerate(app, &run);
+  AddRemoteChat(app, &run);
   AddRemoteText(app, &run);
   AddRemoteModels(app, &run);
   AddRemoteHardware(app, &run);

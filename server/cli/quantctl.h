@@ -11,6 +11,7 @@ int QuantctlMain(int argc, const char* const* argv, const char* version);
 
 /// Its subcommands, as in commands.h.
 void AddRemoteGenerate(CLI::App& app, CommandFn* run);  ///< generate and stream
+void AddRemoteChat(CLI::App& app, CommandFn* run);      ///< chat
 void AddRemoteText(CLI::App& app, CommandFn* run);      ///< abort, tokenize, detokenize
 void AddRemoteModels(CLI::App& app, CommandFn* run);    ///< models, load, unload, health
 void AddRemoteHardware(CLI::App& app, CommandFn* run);  ///< hardware, kernels, explain

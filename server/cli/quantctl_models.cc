@@ -181,6 +181,10 @@ void AddLoad(CLI::App& app, CommandFn* run) {
   command->add_option("--kv-type", options->kv_type, "Number format of the KV cache")
       ->check(CLI::IsMember(KvChoiceNames()))
       ->capture_default_str();
+  command
+      ->add_option("--chat-template", *request->mutable_chat_template(),
+                   "Jinja chat template in place of the model's own, as the server sees it")
+      ->type_name("FILE");
   command->add_flag("--no-wait", options->no_wait, "Return as soon as loading has begun");
   command->add_flag("--json", options->json, "The model as a JSON object");
   AddRemoteFlags(command, &options->remote, /*timeout=*/0);

@@ -10,6 +10,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "kernels/base/status_macros.h"
+#include "server/cli/chat_loop.h"
 #include "server/cli/collecting_sink.h"
 #include "server/cli/commands.h"
 #include "server/cli/interrupt.h"
@@ -37,6 +39,9 @@ struct RunOptions {
   bool ignore_eos = false;
   bool logits = false;
   bool json = false;
+  bool chat = false;
+  ChatFlags conversation;
+  std::string chat_template;
   int32_t max_context = 0;
   RuntimeFlags runtime;
 };
@@ -121,6 +126,21 @@ void AddSamplingFlags(CLI::App* command, RunOptions* options) {
       ->group("Sampling");
 }
 
+void AddConversationFlags(CLI::App* command, RunOptions* options) {
+  CLI::Option* chat =
+      command->add_flag("--chat", options->chat, "Talk with the model, line by line");
+  for (const char* other : {"--prompt", "--token-ids", "--json"}) {
+    chat->excludes(command->get_option(other));
+  }
+  chat->group("Conversation");
+  AddChatFlags(command, &options->conversation);
+  command
+      ->add_option("--chat-template", options->chat_template,
+                   "A Jinja chat template in place of the model's own")
+      ->type_name("FILE")
+      ->group("Conversation");
+}
+
 absl::StatusOr<std::vector<int32_t>> PromptIds(const RunOptions& options,
                                                const Tokenizer& tokenizer) {
   if (!options.token_ids.empty()) return options.token_ids;
@@ -194,6 +214,14 @@ absl::StatusOr<RunResult> Generate(const RunOptions& options, ServedModel& model
   return result;
 }
 
+absl::StatusOr<std::vector<int32_t>> ChatIds(const RunOptions& options, const ServedModel& model,
+                                             const Conversation& conversation) {
+  QUANTD_ASSIGN_OR_RETURN(const ChatTemplate* chat, model.chat_template());
+  QUANTD_ASSIGN_OR_RETURN(const ChatPrompt prompt, chat->Render(conversation));
+  return EncodeChat(prompt, model.tokenizer(), model.tokenizer().default_add_bos(),
+                    options.special);
+}
+
 double TokensPerSecond(int64_t tokens, absl::Duration duration) {
   const double seconds = absl::ToDoubleSeconds(duration);
   return seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
@@ -246,18 +274,49 @@ void PrintSummary(const RunOptions& options, const RunResult& result, absl::Dura
   absl::FPrintF(stderr, "%s\n", line);
 }
 
+absl::StatusOr<ChatAnswer> Answer(const RunOptions& options, ServedModel& model,
+                                  const Conversation& conversation) {
+  const InterruptScope interrupts;
+  QUANTD_ASSIGN_OR_RETURN(std::vector<int32_t> prompt, ChatIds(options, model, conversation));
+  QUANTD_RETURN_IF_ERROR(CheckLength(options, model, prompt.size()));
+  QUANTD_ASSIGN_OR_RETURN(const RunResult result,
+                          Generate(options, model, MakeRequest(options, std::move(prompt))));
+  if (result.finish.reason == FinishReason::kError) return result.finish.status;
+  const bool interrupted = result.finish.reason == FinishReason::kCancelled;
+  if (!options.runtime.quiet && !interrupted) PrintSummary(options, result, model.load_time());
+  return ChatAnswer{interrupted ? kExitInterrupted : kExitOk, result.text};
+}
+
+int Chat(const RunOptions& options, ServedModel& model) {
+  const auto chat = model.chat_template();
+  if (!chat.ok()) {
+    return Fail(kCommand, absl::Status(chat.status().code(),
+                                       absl::StrCat("--chat: ", chat.status().message(),
+                                                    "; --chat-template FILE gives it one")));
+  }
+  const std::unique_ptr<LineReader> lines = OpenLineReader(stdin, stdout);
+  return RunChatLoop(options.conversation, *lines, [&](const Conversation& conversation) {
+    absl::StatusOr<ChatAnswer> answer = Answer(options, model, conversation);
+    return answer.ok() ? *std::move(answer) : ChatAnswer{Fail(kCommand, answer.status()), ""};
+  });
+}
+
 int Run(RunOptions options) {
   if (options.greedy) options.sampling.temperature = 0;
   // Chosen here and not in the engine, so that it can be told and a good run repeated.
   if (options.sampling.temperature > 0 && !options.sampling.seed.has_value()) {
     options.sampling.seed = std::random_device{}();
   }
-  InterruptScope interrupts;
+  auto interrupts = std::make_unique<InterruptScope>();
   const auto runtime = OpenRuntime(options.runtime);
   if (!runtime.ok()) return Fail(kCommand, runtime.status());
-  const auto model =
-      LoadForOneSequence(**runtime, options.model, options.runtime, options.max_context);
+  const auto model = LoadForOneSequence(**runtime, options.model, options.runtime,
+                                        options.max_context, options.chat_template);
   if (!model.ok()) return Fail(kCommand, model.status());
+  if (options.chat) {
+    interrupts.reset();  // each answer has its own
+    return Chat(options, **model);
+  }
 
   absl::StatusOr<std::vector<int32_t>> prompt = PromptIds(options, (*model)->tokenizer());
   if (!prompt.ok()) return Fail(kCommand, prompt.status());
@@ -289,18 +348,22 @@ void AddRun(CLI::App& app, CommandFn* run) {
       ->add_flag("--logits", options->logits,
                  "With --json: add logits_after_prompt, one per vocabulary entry")
       ->needs("--json");
+  AddConversationFlags(command, options.get());
   AddKvTypeFlag(command, &options->runtime.kv_type);
   AddThreadFlag(command, &options->runtime);
   AddKernelFlags(command, &options->runtime);
   AddQuietFlag(command, &options->runtime);
   command->footer(
-      "Text goes to standard output as it is generated; a summary with tokens per second to\n"
-      "standard error. Ctrl-C ends the generation (exit code 4).\n"
-      "\n"
+      std::string(
+          "Text goes to standard output as it is generated; a summary with tokens per second to\n"
+          "standard error. Ctrl-C ends the generation (exit code 4). With --chat:\n") +
+      kChatHelp +
+      "\n\n"
       "Examples:\n"
       "  quantd run model.gguf --prompt \"Once upon a time\" -n 200\n"
       "  quantd run model.gguf --greedy --stop \"Question:\" < question.txt\n"
-      "  quantd run model.gguf --token-ids 1,403,407 --greedy --json --logits");
+      "  quantd run model.gguf --token-ids 1,403,407 --greedy --json --logits\n"
+      "  quantd run model.gguf --chat --system \"Answer briefly.\"");
   command->callback([=] { *run = [options] { return Run(*options); }; });
 }
 

@@ -210,8 +210,6 @@ std::vector<BadCase> BadCases() {
       {"bias of no token", [=](R* r) { (*sampling(r)->mutable_logit_bias())[-5] = 1; }, bad,
        "sampling.logit_bias[0]"},
       {"unknown model", [](R* r) { r->set_model("nope"); }, grpc::StatusCode::NOT_FOUND, ""},
-      {"chat", [](R* r) { r->mutable_chat()->add_messages()->set_role("user"); },
-       grpc::StatusCode::UNIMPLEMENTED, ""},
   };
 }
 
@@ -259,15 +257,6 @@ TEST_F(ServerGenerateTest, BeginTokenIsAddedOnRequestOnly) {
   for (int i = 0; i < plain.prompt().prompt_tokens(); ++i) {
     EXPECT_EQ(with.prompt().token_ids(i + 1), plain.prompt().token_ids(i));
   }
-}
-
-TEST_F(ServerGenerateTest, ChatNamesTheLaterRelease) {
-  ASSERT_NO_FATAL_FAILURE(StartDemo());
-  v1::GenerateRequest request;
-  request.mutable_chat()->add_messages()->set_content("hello");
-  const grpc::Status status = Generate(request);
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
-  EXPECT_THAT(status.error_message(), ::testing::HasSubstr("later release"));
 }
 
 TEST_F(ServerGenerateTest, OversizedAndCompressedMessagesAreRefused) {

@@ -97,6 +97,7 @@ models:
     max_context: 128
     kv_cache: 1GiB
     kv_type: f32
+    chat_template: /abs/b.jinja
     engine: {max_sequences: 2, prefix_cache: false}
 engine: {max_sequences: 8, step_token_budget: 100}
 )");
@@ -108,6 +109,7 @@ engine: {max_sequences: 8, step_token_budget: 100}
   EXPECT_EQ(b.max_context, 128);
   EXPECT_EQ(b.kv_cache_bytes, 1 << 30);
   EXPECT_EQ(b.kv_type, KvType::kF32);
+  EXPECT_EQ(b.chat_template, "/abs/b.jinja");
   EXPECT_EQ(b.engine.max_sequences, 2);
   EXPECT_EQ(b.engine.step_token_budget, 100);
   EXPECT_FALSE(b.engine.prefix_cache);
@@ -407,8 +409,9 @@ TEST(EveryFieldTest, TheTableHasAllMembersOfTheStructs) {
   [[maybe_unused]] const auto& [sequences, budget, requests, tokens, prefix, watchdog] = engine;
   EXPECT_EQ(ConfigFields().size(), 11u + 1u + 2u + 8u + 1u + 6u);
   const ModelSpec model;
-  [[maybe_unused]] const auto& [name, path, context, kv_bytes, kv_type, model_engine] = model;
-  EXPECT_EQ(ModelConfigFields().size(), 5u);
+  [[maybe_unused]] const auto& [name, path, context, kv_bytes, kv_type, chat_template,
+                                model_engine] = model;
+  EXPECT_EQ(ModelConfigFields().size(), 6u);
 }
 
 // Comment text above each key of config/quantd.yaml, joined, by "section.key" or "models.key".

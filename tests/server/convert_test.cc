@@ -26,11 +26,13 @@ class ConvertTest : public ::testing::Test {
     tokenizer_ = *std::move(tokenizer);
   }
   Request Convert(const v1::GenerateRequest& request) {
-    auto converted = ToEngineRequest(request, *tokenizer_);
+    auto converted = ToEngineRequest(request, *tokenizer_, chat_template_);
     EXPECT_TRUE(converted.ok()) << converted.status();
     return converted.ok() ? *std::move(converted) : Request();
   }
   std::unique_ptr<Tokenizer> tokenizer_;
+  absl::StatusOr<const ChatTemplate*> chat_template_ =
+      absl::FailedPreconditionError("m.gguf: tokenizer.chat_template: missing");
 };
 
 TEST_F(ConvertTest, AbsentFieldsAreTheEnginesDefaults) {
@@ -117,6 +119,39 @@ TEST_F(ConvertTest, EngineFieldsGetTheClientsNames) {
   EXPECT_EQ(name("nothing named here", ids), "nothing named here");
   const absl::Status other = absl::UnavailableError("prompt: not a field here");
   EXPECT_EQ(NameClientField(other, text), other);
+}
+
+TEST_F(ConvertTest, ConversationsReachTheTemplate) {
+  v1::GenerateRequest proto;
+  v1::ChatMessages* chat = proto.mutable_chat();
+  v1::ChatMessage* message = chat->add_messages();
+  message->set_role("tool");
+  message->set_content("");
+  message->set_reasoning("r");
+  message->set_name("n");
+  message->set_tool_call_id("i");
+  chat->add_messages()->set_tool_calls_json("[1]");
+  chat->set_tools_json("[2]");
+  chat->set_variables_json("{}");
+  const Conversation conversation = ToConversation(*chat);
+  ASSERT_EQ(conversation.messages.size(), 2u);
+  EXPECT_EQ(conversation.messages[0].role, "tool");
+  EXPECT_EQ(conversation.messages[0].content, "");
+  EXPECT_EQ(conversation.messages[0].reasoning, "r");
+  EXPECT_EQ(conversation.messages[0].name, "n");
+  EXPECT_EQ(conversation.messages[0].tool_call_id, "i");
+  EXPECT_FALSE(conversation.messages[1].content.has_value());
+  EXPECT_EQ(conversation.messages[1].tool_calls_json, "[1]");
+  EXPECT_EQ(conversation.tools_json, "[2]");
+  EXPECT_EQ(conversation.variables_json, "{}");
+  EXPECT_TRUE(conversation.add_generation_prompt);
+  chat->set_add_generation_prompt(false);
+  EXPECT_FALSE(ToConversation(*chat).add_generation_prompt);
+
+  const auto refused = ToEngineRequest(proto, *tokenizer_, chat_template_);
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused.status())) << refused.status();
+  EXPECT_EQ(NameClientField(absl::InvalidArgumentError("prompt: long"), proto).message(),
+            "chat.messages: long");
 }
 
 TEST(ConvertEventsTest, DeltaHoldsLogprobsOnlyWhenAsked) {

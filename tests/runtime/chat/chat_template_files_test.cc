@@ -42,6 +42,21 @@ TEST(ChatTemplateFilesTest, GgufHasTemplateAndTokens) {
   EXPECT_EQ(SayGguf(vocab), "<s>hi</s>");
 }
 
+TEST(ChatTemplateFilesTest, AFileMayReplaceTheTemplateOfAGguf) {
+  VocabBuilder vocab = LlamaVocab({"a"});
+  vocab.more_keys.push_back(StringKey("tokenizer.chat_template", "own"));
+  const std::string bytes = vocab.Bytes();
+  const auto file = GgufFile::Parse(
+      absl::MakeConstSpan(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()), "m.gguf");
+  ASSERT_TRUE(file.ok()) << file.status();
+  const TemporaryFolder folder;
+  const std::string path = folder.Write("x.jinja", "{{ bos_token }}other");
+  const auto chat = ReadChatTemplate(**file, path);
+  ASSERT_TRUE(chat.ok()) << chat.status();
+  EXPECT_EQ(Say(**chat), "<s>other");
+  EXPECT_TRUE(absl::IsNotFound(ReadChatTemplate(**file, path + ".none").status()));
+}
+
 TEST(ChatTemplateFilesTest, GgufNamesFurtherTemplates) {
   VocabBuilder vocab = LlamaVocab({"a"});
   vocab.more_keys.push_back(StringKey("tokenizer.chat_template", "plain"));

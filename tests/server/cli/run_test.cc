@@ -7,6 +7,7 @@
 
 #include "gmock/gmock.h"
 #include "tests/server/cli/cli_runner.h"
+#include "tests/support/chat_model.h"
 
 namespace quantd {
 namespace {
@@ -244,6 +245,28 @@ TEST(Run, AnInterruptEndsTheGenerationCleanly) {
   if (!result.out.empty()) {
     EXPECT_EQ(result.Json()["finish_reason"], "cancelled");
   }
+}
+
+TEST(RunChatTest, AModelWithoutATemplateIsRefused) {
+  const CliResult result = RunQuantd({"run", DemoModel("Q8_0"), "--chat", "-q"}, "hello\n");
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.err, HasSubstr("tokenizer.chat_template: missing"));
+  EXPECT_THAT(result.err, HasSubstr("--chat-template FILE"));
+}
+
+TEST(RunChatTest, EachLineIsAnsweredWithinTheConversation) {
+  const std::vector<std::string> flags = {"-q", "--greedy", "-n", "6", "--threads", "1"};
+  const auto run = [&](std::vector<std::string> args, const std::string& input) {
+    args.insert(args.begin(), {"run", ChatModel()});
+    args.insert(args.end(), flags.begin(), flags.end());
+    return RunQuantd(std::move(args), input);
+  };
+  const CliResult chat = run({"--chat", "--system", "Be merry."}, "Speak!\n/reset\nSpeak!\n");
+  ASSERT_EQ(chat.code, 0) << chat.err;
+  const CliResult once =
+      run({"--special", "--prompt", "<s>SYSTEM:\nBe merry.</s>USER:\nSpeak!</s>ROMEO:\n"}, "");
+  ASSERT_EQ(once.code, 0) << once.err;
+  EXPECT_EQ(chat.out, once.out + once.out);
 }
 
 }  // namespace
