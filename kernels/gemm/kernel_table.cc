@@ -63,6 +63,9 @@ bool RanksLast(PackedFormat format, const IsaColumn& column) {
   return rounds || (column.isa == Isa::kAmx && FormatOf(format).is_int());
 }
 
+// E4M3 costs so much in registers that expanding pays earlier.
+constexpr int64_t kWideE4M3M = 8;
+
 // What comes before the multiplication; "" when the codes are multiplied as they lie in memory.
 const char* Unpacking(PackedFormat format, Arithmetic arithmetic) {
   const Rows32Format& f = FormatOf(format);
@@ -81,6 +84,7 @@ const char* Unpacking(PackedFormat format, Arithmetic arithmetic) {
     case Codes::kIntTable:
       return "nibbles looked up as bytes in registers, then ";
     case Codes::kInt:
+    case Codes::kValues:  // of slabs only
       break;
   }
   if (f.bits == 8) return "";
@@ -131,8 +135,11 @@ void AddRows(const PackedEntry& entry, const IsaColumn& column, std::vector<Gemm
   };
   add("_decode", 1, 1, runs.decode);
   if (runs.wide != nullptr) {
-    kernel.how = absl::StrCat("slabs expanded to bytes, then ", column.multiply_bytes);
-    add("_wide", column.wide_m, 0, runs.wide);
+    kernel.how = kernel.activations == ActivationType::kInt8
+                     ? absl::StrCat("slabs expanded to bytes, then ", column.multiply_bytes)
+                     : absl::StrCat("slabs expanded to floats, then ", column.multiply_floats);
+    add("_wide", FormatOf(entry.packed).codes == Codes::kE4M3 ? kWideE4M3M : column.wide_m, 0,
+        runs.wide);
     kernel.how = how;
   }
   add("_batch", 2, 0, runs.batch);

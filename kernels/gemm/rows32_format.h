@@ -52,13 +52,14 @@ inline constexpr PackedFormat kFirstTwoLevel = PackedFormat::kQ2_K;
 inline constexpr PackedFormat kFirstAffine = PackedFormat::kInt8;
 inline constexpr PackedFormat kEndFormats = static_cast<PackedFormat>(kPackedFormats);
 
-/// What slabs of other formats are expanded to for many input rows: bytes, F32 scales and mins. Not
-/// formats of weights: they exist in a kernel's scratch memory only.
+/// What slabs of other formats are expanded to for many input rows: bytes or floats, F32 scales and
+/// mins. Not formats of weights: they exist in a kernel's scratch memory only.
 inline constexpr PackedFormat kExpandedBytes = kEndFormats;
 inline constexpr PackedFormat kExpanded = static_cast<PackedFormat>(kPackedFormats + 1);
 inline constexpr PackedFormat kExpandedFine = static_cast<PackedFormat>(kPackedFormats + 2);
 inline constexpr PackedFormat kExpandedMin = static_cast<PackedFormat>(kPackedFormats + 3);
 inline constexpr PackedFormat kExpandedMinFine = static_cast<PackedFormat>(kPackedFormats + 4);
+inline constexpr PackedFormat kExpandedFloats = static_cast<PackedFormat>(kPackedFormats + 5);
 
 inline constexpr int kGroupRows = 32;      ///< output rows that are interleaved
 inline constexpr int kHalfRows = 16;       ///< of them that a 64-byte vector holds
@@ -73,6 +74,7 @@ enum class Codes : uint8_t {
   kIntTable,    ///< indices of a table of integers
   kFloatTable,  ///< indices of a table of floats
   kE4M3,        ///< 8-bit floats
+  kValues,      ///< F32, to be scaled
 };
 
 /// How a scale, or a min, is stored.
@@ -112,8 +114,8 @@ constexpr int SetBytes(SetType type) {
 ///
 /// Block: planes of 64-byte vectors, vector (j, h) having byte 4 * row + i for k = 4 * j + i and
 /// row = 16 * h .. 16 * h + 15. A plane of p bits holds the 8 / p vectors j, j + p, j + 2p ... in
-/// one byte, lowest bits first, j by j, h by h. bits 8, 4, 2: one plane. 3: planes of 2 and 1 bits.
-/// 5: 4 and 1. 6: 4 and 2.
+/// one byte, lowest bits first, j by j, h by h. (Values: a vector (k, h) of 16 rows each.) bits 8,
+/// 4, 2: one plane. 3: planes of 2 and 1 bits. 5: 4 and 1. 6: 4 and 2.
 struct Rows32Format {
   Codes codes;
   int bits;         ///< of a code
@@ -190,18 +192,20 @@ inline constexpr Rows32Format kRows32[] = {
     /* fine   */ {Codes::kInt, 3, 0, 16, SetType::kF32, SetType::kZero},
     /* fine   */ {Codes::kInt, 4, 0, 16, SetType::kF32, SetType::kZero},
     /* fine   */ {Codes::kInt, 8, 0, 16, SetType::kF32, SetType::kZero},
-    /* expanded: tables; codes up to 6 bits; codes up to 5 bits with mins */
+    /* expanded: tables; codes up to 6 bits; codes up to 5 bits with mins; tables of floats, E4M3 */
     {Codes::kInt, 8, 128, 32, SetType::kF32},
     {Codes::kInt, 8, 32, 32, SetType::kF32},
     {Codes::kInt, 8, 32, 16, SetType::kF32},
     {Codes::kInt, 8, 0, 32, SetType::kF32, SetType::kF32},
     {Codes::kInt, 8, 0, 16, SetType::kF32, SetType::kF32},
+    {Codes::kValues, 32, 0, 0, SetType::kF32},
 };
 
 /// What a format is expanded to; the format itself where that gains nothing: floats, bytes, nibbles
 /// with plain scales, and spans, whose scales cover several blocks.
 constexpr PackedFormat ExpandedOf(PackedFormat format) {
   const Rows32Format& f = kRows32[static_cast<int>(format)];
+  if (f.codes == Codes::kFloatTable || f.codes == Codes::kE4M3) return kExpandedFloats;
   if (!f.is_int() || f.set_weights == 0 || f.min == SetType::kZero) return format;
   if (f.bits == 8 || (f.bits == 4 && !f.two_level())) return format;
   if (f.codes == Codes::kIntTable) return kExpandedBytes;

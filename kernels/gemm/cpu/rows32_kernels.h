@@ -90,6 +90,63 @@ void RunDecode(const GemmArgs& args) {
       args, {args.groups, 0, args.weights + kDecodeAhead, group_bytes, group_bytes, 0, 1});
 }
 
+// One row by kGroups row groups at once of a format whose codes stand for floats: the sums of one
+// group are a chain of fma, each waiting for the one before.
+template <class Simd, PackedFormat kFormat, int kGroups>
+void RunScaledGroups(const GemmArgs& args) {
+  using Whole = Tile<Simd, kFormat, 2, 1>;
+  constexpr Rows32Format f = kRows32[static_cast<int>(kFormat)];
+  const int64_t group_bytes = Rows32GroupBytes(kFormat, args.k, args.span);
+  typename Simd::Floats acc[kGroups][2];
+  for (int g = 0; g < kGroups; ++g) acc[g][0] = acc[g][1] = Simd::Zero();
+  const uint8_t* w = args.weights;
+  const float* x = args.x;
+  const int per_set = args.span / kBlockWeights;
+  for (int64_t left = args.k; left > 0; left -= kSuperWeights) {
+    const int blocks = left >= kSuperWeights
+                           ? kBlocksPerSuper
+                           : static_cast<int>((left + kBlockWeights - 1) / kBlockWeights);
+    const uint8_t* block = w + f.header_bytes(blocks, args.span);
+    for (int b = 0, set = 0; b < blocks; ++set) {
+      typename Simd::Floats partial[kGroups][2];
+      for (int g = 0; g < kGroups; ++g) partial[g][0] = partial[g][1] = Simd::Zero();
+      const int end = b + per_set < blocks ? b + per_set : blocks;
+      for (; b < end; ++b, block += f.block_bytes(), x += kBlockWeights) {
+        const int64_t rest = left - b * kBlockWeights;
+        const int count = rest < kBlockWeights ? static_cast<int>(rest) : kBlockWeights;
+        Unroll<Simd, 0, 8>([&](auto j) __attribute__((always_inline)) {
+          for (int g = 0; g < kGroups; ++g) {
+            const uint8_t* const at = block + g * group_bytes;
+            __builtin_prefetch(at + kDecodeAhead + 64 * j.value);
+            Whole::template AddWords<decltype(j)::value>(at, 0, count, &x, partial[g]);
+          }
+        });
+      }
+      for (int g = 0; g < kGroups; ++g) {
+        const typename Whole::Super super(w + g * group_bytes, blocks, args.span, 0);
+        for (int h = 0; h < 2; ++h) {
+          acc[g][h] = Simd::Fma(partial[g][h], super.Scale(set, h), acc[g][h]);
+        }
+      }
+    }
+    w += f.super_bytes(blocks, args.span);
+  }
+  for (int g = 0; g < kGroups; ++g) Whole::Store(args, acc[g], g * kGroupRows, 0);
+}
+
+template <class Simd, PackedFormat kFormat>
+void RunScaledDecode(const GemmArgs& args) {
+  constexpr int kTogether = Simd::kScaledGroups;
+  const int64_t group_bytes = Rows32GroupBytes(kFormat, args.k, args.span);
+  int64_t group = 0;
+  for (; group + kTogether <= args.groups; group += kTogether) {
+    RunScaledGroups<Simd, kFormat, kTogether>(SlabOf(args, group, group + kTogether, group_bytes));
+  }
+  for (; group < args.groups; ++group) {
+    RunScaledGroups<Simd, kFormat, 1>(SlabOf(args, group, group + 1, group_bytes));
+  }
+}
+
 // m >= 2. Columns go in passes whose activations stay in L2; in a pass a slab of row groups, in L2
 // too, is gone through by one column tile after the other, which together fetch the next slab.
 template <class Simd, PackedFormat kFormat>
@@ -116,14 +173,38 @@ void RunBatch(const GemmArgs& args) {
   }
 }
 
+// The codes of a block as bytes, or as floats.
+template <class Simd, PackedFormat kFormat>
+QUANTD_INLINE void ExpandBlock(const uint8_t* block, uint8_t* out) {
+  constexpr Rows32Format f = kRows32[static_cast<int>(kFormat)];
+  constexpr Rows32Format to = kRows32[static_cast<int>(ExpandedOf(kFormat))];
+  Unroll<Simd, 0, 8>([&](auto j) __attribute__((always_inline)) {
+    constexpr int kJ = decltype(j)::value;
+    Unroll<Simd, 0, 2>([&](auto h) __attribute__((always_inline)) {
+      if constexpr (to.codes == Codes::kValues) {
+        const uint8_t* const at = block + 128 * (kJ % f.bits) + 64 * h.value;
+        Unroll<Simd, 0, 4>([&](auto i) __attribute__((always_inline)) {
+          constexpr int kShift = 8 * decltype(i)::value + kJ / f.bits * f.bits;
+          Simd::Store(reinterpret_cast<float*>(out + 128 * (4 * kJ + i.value) + 64 * h.value),
+                      Simd::template CodeFloats<kFormat, kShift>(at));
+        });
+      } else {
+        const auto bytes = Simd::template CodeBytes<kFormat, kJ>(block, h.value);
+        Simd::StoreBytes(out + 128 * kJ + 64 * h.value,
+                         Simd::template AddBytes<to.zero - f.zero>(bytes));
+      }
+    });
+  });
+}
+
 // Writes one superblock of 32 rows in the expanded form.
 template <class Simd, PackedFormat kFormat>
-QUANTD_INLINE void ExpandSuper(const uint8_t* w, int blocks, uint8_t* out) {
+QUANTD_INLINE void ExpandSuper(const uint8_t* w, int blocks, int span, uint8_t* out) {
   constexpr Rows32Format f = kRows32[static_cast<int>(kFormat)];
   constexpr Rows32Format to = kRows32[static_cast<int>(ExpandedOf(kFormat))];
   constexpr int kSetFloats = kGroupRows;
-  const typename Tile<Simd, kFormat, 2, 1>::Super super(w, blocks, kBlockWeights, 0);
-  const int sets = to.sets(blocks, kBlockWeights);
+  const typename Tile<Simd, kFormat, 2, 1>::Super super(w, blocks, span, 0);
+  const int sets = to.sets(blocks, span);
   float* const scales = reinterpret_cast<float*>(out);
   for (int set = 0; set < sets; ++set) {
     for (int h = 0; h < 2; ++h) {
@@ -133,16 +214,9 @@ QUANTD_INLINE void ExpandSuper(const uint8_t* w, int blocks, uint8_t* out) {
       if constexpr (f.has_min()) Simd::Store(at + sets * kSetFloats, super.Min(set, h, scale));
     }
   }
-  uint8_t* codes = out + to.header_bytes(blocks, kBlockWeights);
+  uint8_t* codes = out + to.header_bytes(blocks, span);
   for (int b = 0; b < blocks; ++b, codes += to.block_bytes()) {
-    const uint8_t* const block = super.codes + b * f.block_bytes();
-    Unroll<Simd, 0, 8>([&](auto j) __attribute__((always_inline)) {
-      for (int h = 0; h < 2; ++h) {
-        const auto bytes = Simd::template CodeBytes<kFormat, decltype(j)::value>(block, h);
-        Simd::StoreBytes(codes + 128 * j.value + 64 * h,
-                         Simd::template AddBytes<to.zero - f.zero>(bytes));
-      }
-    });
+    ExpandBlock<Simd, kFormat>(super.codes + b * f.block_bytes(), codes);
   }
 }
 
@@ -153,33 +227,40 @@ void RunWide(const GemmArgs& args) {
   constexpr PackedFormat kTo = ExpandedOf(kFormat);
   constexpr Rows32Format f = kRows32[static_cast<int>(kFormat)];
   constexpr Rows32Format to = kRows32[static_cast<int>(kTo)];
-  constexpr int kGroups = 4, kSupers = 4;
-  constexpr int64_t kFromBytes = f.super_bytes(kBlocksPerSuper, kBlockWeights);
-  constexpr int64_t kToBytes = to.super_bytes(kBlocksPerSuper, kBlockWeights);
-  alignas(64) uint8_t scratch[kGroups * kSupers * kToBytes];
-  const int64_t group_bytes = Rows32GroupBytes(kFormat, args.k, args.span);
-  const int64_t tiles = (args.m + Simd::kIntColumns - 1) / Simd::kIntColumns;
+  constexpr int kGroups = to.bits == 8 ? 4 : 2, kSupers = to.bits == 8 ? 4 : 2;
+  const int span = f.set_weights == 0 ? args.span : kBlockWeights;
+  const int64_t from_bytes = f.super_bytes(kBlocksPerSuper, span);
+  const int64_t to_bytes = to.super_bytes(kBlocksPerSuper, span);
+  // The header is largest with the least span.
+  alignas(64) uint8_t scratch[kGroups * kSupers * to.super_bytes(kBlocksPerSuper, kBlockWeights)];
+  const int64_t group_bytes = Rows32GroupBytes(kFormat, args.k, span);
+  constexpr int kMost = MostColumns<Simd, kTo>();
+  const int64_t tiles = (args.m + kMost - 1) / kMost;
   for (int64_t begin = 0; begin < args.groups; begin += kGroups) {
     const int64_t end = begin + kGroups < args.groups ? begin + kGroups : args.groups;
     GemmArgs part = SlabOf(args, begin, end, group_bytes);
     const uint8_t* from = part.weights;
     part.weights = scratch;
-    part.span = kBlockWeights;
+    part.span = span;
     for (int64_t left = args.k; left > 0; left -= kSupers * kSuperWeights) {
       part.k = left < kSupers * kSuperWeights ? left : kSupers * kSuperWeights;
-      const int64_t to_bytes = Rows32GroupBytes(kTo, part.k, kBlockWeights);
+      const int64_t part_bytes = Rows32GroupBytes(kTo, part.k, span);
       for (int64_t group = 0; group < part.groups; ++group) {
         for (int64_t k = 0, super = 0; k < part.k; k += kSuperWeights, ++super) {
           const int64_t rest = (part.k - k + kBlockWeights - 1) / kBlockWeights;
           const int blocks = rest < kBlocksPerSuper ? static_cast<int>(rest) : kBlocksPerSuper;
-          ExpandSuper<Simd, kFormat>(from + group * group_bytes + super * kFromBytes, blocks,
-                                     scratch + group * to_bytes + super * kToBytes);
+          ExpandSuper<Simd, kFormat>(from + group * group_bytes + super * from_bytes, blocks, span,
+                                     scratch + group * part_bytes + super * to_bytes);
         }
       }
-      from += kSupers * kFromBytes;
-      RunPasses<Simd, kTo>(part, {part.groups, 0, from, group_bytes, kSupers * kFromBytes, 0, 1},
+      from += kSupers * from_bytes;
+      RunPasses<Simd, kTo>(part, {part.groups, 0, from, group_bytes, kSupers * from_bytes, 0, 1},
                            tiles, 0, tiles);
-      part.q += kSupers;
+      if constexpr (f.is_int()) {
+        part.q += kSupers;
+      } else {
+        part.x += kSupers * kSuperWeights;
+      }
       part.accumulate = true;
     }
   }
@@ -191,8 +272,12 @@ template <class Simd, PackedFormat kFirst, PackedFormat kEnd>
 KernelRuns FindRuns(PackedFormat format) {
   if constexpr (kFirst < kEnd) {
     if (format == kFirst) {
+      constexpr bool kScaled = !FormatOf(kFirst).is_int() && !FormatOf(kFirst).is_float();
       KernelRuns runs = {RunDecode<Simd, kFirst>, RunBatch<Simd, kFirst>, nullptr};
-      if constexpr (ExpandedOf(kFirst) != kFirst) runs.wide = RunWide<Simd, kFirst>;
+      if constexpr (kScaled) runs.decode = RunScaledDecode<Simd, kFirst>;
+      // Looking up in every tile costs less than floats from L2.
+      constexpr bool kStays = FormatOf(kFirst).codes == Codes::kFloatTable && Simd::kLooksUpFloats;
+      if constexpr (ExpandedOf(kFirst) != kFirst && !kStays) runs.wide = RunWide<Simd, kFirst>;
       return runs;
     }
     constexpr auto kNext = static_cast<PackedFormat>(static_cast<int>(kFirst) + 1);

@@ -22,6 +22,8 @@
 //   Dot<format>: Weights Prepare(bytes); Acc Start<zero>(minus the sum of activations);
 //     Step<s>(acc, weights, a4), the s-th of at most 8 steps, adds 4 products per lane;
 //     Ints Finish(acc)
+//   kLooksUpFloats: whether one instruction looks up entries of a table of 16 floats
+//   kScaledGroups: row groups of such a format that one row is multiplied with at once
 //   kBf16: whether floats are multiplied in BF16. If so, with `Pairs` for the values of 2 k:
 //     LoadPairs<format>(k, next) -> Pairs[2] of both halves of 32 values of a k and of the next,
 //     DotPairs(acc, pairs, pair) adds 2 products per lane, the second k's first
@@ -295,25 +297,35 @@ struct Tile {
     Store(args, acc, row, column);
   }
 
-  // partial += value(code) * x for the `count` first k of a block.
-  static QUANTD_INLINE void AddValues(const uint8_t* block, int first_half, int count,
-                                      const float* const* x, Floats* partial) {
-    Unroll<Simd, 0, 8>([&](auto step) __attribute__((always_inline)) {
-      constexpr int j = decltype(step)::value;
-      constexpr int kOffset = 128 * (j % f.bits), kShift = j / f.bits * f.bits;
-      Unroll<Simd, 0, 4>([&](auto i) __attribute__((always_inline)) {
-        constexpr int k = 4 * j + decltype(i)::value;
-        if (k >= count) return;
-        Floats weights[kHalves];
-        for (int h = 0; h < kHalves; ++h) {
+  // partial += value(code) * x for k = 4 j .. 4 j + 3 of a block, as far as below `count`.
+  template <int kJ>
+  static QUANTD_INLINE void AddWords(const uint8_t* block, int first_half, int count,
+                                     const float* const* x, Floats* partial) {
+    constexpr int kOffset = 128 * (kJ % f.bits), kShift = kJ / f.bits * f.bits;
+    Unroll<Simd, 0, 4>([&](auto i) __attribute__((always_inline)) {
+      constexpr int k = 4 * kJ + decltype(i)::value;
+      if (k >= count) return;
+      Floats weights[kHalves];
+      for (int h = 0; h < kHalves; ++h) {
+        if constexpr (f.codes == Codes::kValues) {
+          weights[h] = Simd::LoadF32(block + 128 * k + 64 * (first_half + h));
+        } else {
           weights[h] = Simd::template CodeFloats<kFormat, 8 * decltype(i)::value + kShift>(
               block + kOffset + 64 * (first_half + h));
         }
-        ForCells([&](auto h, auto c) __attribute__((always_inline)) {
-          Floats& cell = partial[h.value * kColumns + c.value];
-          cell = Simd::Fma(weights[h.value], Simd::Set1(x[c.value][k]), cell);
-        });
+      }
+      ForCells([&](auto h, auto c) __attribute__((always_inline)) {
+        Floats& cell = partial[h.value * kColumns + c.value];
+        cell = Simd::Fma(weights[h.value], Simd::Set1(x[c.value][k]), cell);
       });
+    });
+  }
+
+  // partial += value(code) * x for the `count` first k of a block.
+  static QUANTD_INLINE void AddValues(const uint8_t* block, int first_half, int count,
+                                      const float* const* x, Floats* partial) {
+    Unroll<Simd, 0, 8>([&](auto j) __attribute__((always_inline)) {
+      AddWords<decltype(j)::value>(block, first_half, count, x, partial);
     });
   }
 
@@ -322,7 +334,7 @@ struct Tile {
     const float* x[kColumns];
     for (int c = 0; c < kColumns; ++c) x[c] = args.x + (column + c) * args.x_stride;
     Floats acc[kCells];
-    for (int i = 0; i < kCells; ++i) acc[i] = Simd::Zero();
+    Start(args, row, column, acc);
     const int per_set = args.span / kBlockWeights;
     for (int64_t left = args.k; left > 0; left -= kSuperWeights) {
       const int blocks = left >= kSuperWeights

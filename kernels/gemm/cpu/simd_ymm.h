@@ -29,6 +29,8 @@ struct YmmBase {
 
   static constexpr int kBatchHalves = 1;
   static constexpr bool kBf16 = false;
+  static constexpr bool kLooksUpFloats = false;
+  static constexpr int kScaledGroups = 1;
 
   static QUANTD_INLINE __m256i LoadVector(const uint8_t* at) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
@@ -198,13 +200,11 @@ struct YmmBase {
       const __m256 high = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table + 8), v);
       return _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(v, 28)));
     } else {
-      // See E4M3ToFloat.
+      // See E4M3ToFloat. The shift copies the sign, of which the mask keeps one.
       const __m256i top = kShift == 24 ? v : _mm256_slli_epi32(v, 24 - kShift);
-      const __m256i magnitude =
-          _mm256_and_si256(_mm256_srli_epi32(top, 4), _mm256_set1_epi32(0x07f00000));
-      const __m256 scaled = _mm256_mul_ps(_mm256_castsi256_ps(magnitude), _mm256_set1_ps(0x1p120f));
-      const __m256 sign = _mm256_and_ps(_mm256_castsi256_ps(top), _mm256_set1_ps(-0.0f));
-      return _mm256_or_ps(scaled, sign);
+      const __m256i parts = _mm256_and_si256(_mm256_srai_epi32(top, 4),
+                                             _mm256_set1_epi32(static_cast<int>(0x87f00000u)));
+      return _mm256_mul_ps(_mm256_castsi256_ps(parts), _mm256_set1_ps(0x1p120f));
     }
   }
 };

@@ -22,6 +22,8 @@ struct ZmmBase {
   static constexpr int kFloatColumns = 8;
   static constexpr int kBatchHalves = 2;
   static constexpr bool kBf16 = false;
+  static constexpr bool kLooksUpFloats = true;
+  static constexpr int kScaledGroups = 4;
 
   static QUANTD_INLINE __m128i Load16Bytes(const uint8_t* at) {
     return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
@@ -123,13 +125,11 @@ struct ZmmBase {
       const float* const table = kFormat == PackedFormat::kNf4 ? kNf4Table : kFp4Table;
       return _mm512_permutexvar_ps(v, _mm512_loadu_ps(table));  // reads the low 4 bits of an index
     } else {
-      // See E4M3ToFloat.
+      // See E4M3ToFloat. The shift copies the sign, of which the mask keeps one.
       const Ints top = kShift == 24 ? v : _mm512_slli_epi32(v, 24 - kShift);
-      const Ints magnitude =
-          _mm512_and_si512(_mm512_srli_epi32(top, 4), _mm512_set1_epi32(0x07f00000));
-      const Floats scaled = Mul(_mm512_castsi512_ps(magnitude), Set1(0x1p120f));
-      const Ints sign = _mm512_and_si512(top, _mm512_set1_epi32(static_cast<int>(0x80000000u)));
-      return _mm512_castsi512_ps(_mm512_or_si512(_mm512_castps_si512(scaled), sign));
+      const Ints parts = _mm512_and_si512(_mm512_srai_epi32(top, 4),
+                                          _mm512_set1_epi32(static_cast<int>(0x87f00000u)));
+      return Mul(_mm512_castsi512_ps(parts), Set1(0x1p120f));
     }
   }
 
