@@ -11,7 +11,7 @@ PACKAGES := \
   g++ cmake ninja-build pkg-config make git ca-certificates curl \
   libabsl-dev libprotobuf-dev protobuf-compiler libgrpc++-dev protobuf-compiler-grpc \
   prometheus-cpp-dev libyaml-cpp-dev libspdlog-dev libcli11-dev nlohmann-json3-dev \
-  libpcre2-dev libedit-dev libcpp-httplib-dev libgtest-dev libgmock-dev libbenchmark-dev
+  libpcre2-dev libutf8proc-dev libedit-dev libcpp-httplib-dev libgtest-dev libgmock-dev libbenchmark-dev
 # What the checks of .ci/run need beside it.
 CHECK_PACKAGES := clang clang-format-14 clang-tidy-14 libclang-rt-14-dev binutils prometheus
 

@@ -1,55 +1,65 @@
 #ifndef QUANTD_RUNTIME_TOKENIZER_PRE_TOKENIZER_H_
 #define QUANTD_RUNTIME_TOKENIZER_PRE_TOKENIZER_H_
 
+#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "runtime/tokenizer/normalizer.h"
+#include "runtime/tokenizer/piece_splitter.h"
+#include "runtime/tokenizer/regex.h"
 
 namespace quantd {
 
-/// How the texts of a byte-level vocabulary are cut into words before merging. ONE row per kind:
-/// adding a pre-tokenizer is a row in pre_tokenizer.cc.
-struct PreTokenizerRule {
-  std::vector<const char*> names;  ///< values of tokenizer.ggml.pre
-  /// Applied one after the other, each to the pieces the one before left. Syntax of PCRE2 with
-  /// Unicode properties; \s is Unicode's White_Space. Searching must take linear time.
-  std::vector<const char*> patterns;
-  bool whole_words;  ///< a word that is a token needs no merges (HuggingFace: ignore_merges)
-  bool add_bos;      ///< default when the file does not say
+/// The pieces of a text, views into it or into texts that steps made of it. One per call.
+struct Pieces {
+  std::vector<absl::string_view> list;
+  std::deque<std::string> made;
+  /// Where the piece begins that starts the whole text; null if none does.
+  const char* text_start = nullptr;
 };
 
-const std::vector<PreTokenizerRule>& PreTokenizerRules();
-/// Null if unknown.
-const PreTokenizerRule* FindPreTokenizerRule(absl::string_view name);
-/// Every known name, comma-separated.
-std::string KnownPreTokenizers();
+/// A step that cuts pieces further, and may rewrite them. Immutable, thread-safe.
+class PreTokenizerStep {
+ public:
+  virtual ~PreTokenizerStep() = default;
+  virtual void Apply(RegexSearch* search, Pieces* pieces) const = 0;
+};
+using PreTokenizerSteps = std::vector<std::unique_ptr<const PreTokenizerStep>>;
 
-/// A compiled rule. Immutable, thread-safe.
+/// Cuts at what `pattern` finds.
+std::unique_ptr<const PreTokenizerStep> SplitAt(Pattern pattern, SplitBehavior behavior,
+                                                bool invert = false);
+/// Cuts at the characters of a class of unicode_classes.h.
+std::unique_ptr<const PreTokenizerStep> SplitAt(bool (*is_member)(char32_t),
+                                                SplitBehavior behavior);
+/// "Metaspace": spaces become `replacement`, which is also put in front of a piece that does not
+/// begin with it (`prepend`: of each, of the one that starts the text, of none); with `split`, each
+/// piece is cut before every replacement.
+enum class PrependScheme : uint8_t { kAlways, kFirst, kNever };
+std::unique_ptr<const PreTokenizerStep> Metaspace(std::string replacement, PrependScheme prepend,
+                                                  bool split);
+/// The cutting of "ByteLevel": optionally a space in front of each piece that does not begin with
+/// one, optionally GPT-2's pattern. The bytes stay as they are.
+std::unique_ptr<const PreTokenizerStep> ByteLevelSplit(bool add_prefix_space, bool use_regex);
+/// Spells the bytes of each piece in the byte alphabet (byte_alphabet.h), and back.
+std::unique_ptr<const PreTokenizerStep> SpellBytes();
+std::unique_ptr<const PreTokenizerStep> UnspellBytes();
+
+/// A list of steps. Immutable, thread-safe.
 class PreTokenizer {
  public:
-  /// `compiled`: patterns become machine code where the system allows it (a service without
-  /// executable memory does not); else they are interpreted, several times slower.
-  static absl::StatusOr<std::unique_ptr<PreTokenizer>> Create(const PreTokenizerRule& rule,
-                                                              bool compiled = true);
-  ~PreTokenizer();
-  PreTokenizer(const PreTokenizer&) = delete;
-  PreTokenizer& operator=(const PreTokenizer&) = delete;
+  /// Without steps, the text is one word.
+  explicit PreTokenizer(PreTokenizerSteps steps = {}) : steps_(std::move(steps)) {}
 
-  /// Cuts `text` into words that make it up without a gap, views into it. Never fails: bytes that
-  /// are no UTF-8 become words of one byte each, and the text around them is cut on its own.
-  std::vector<absl::string_view> Split(absl::string_view text) const;
+  /// The words of `text`, which is valid UTF-8 and must outlive them. Never fails; linear time.
+  /// `text_start`: the text is not preceded by anything.
+  Pieces Split(absl::string_view text, bool text_start) const;
 
  private:
-  struct Regex;
-  struct Search;
-  PreTokenizer();
-  void SplitValid(absl::string_view text, Search* search,
-                  std::vector<absl::string_view>* words) const;
-
-  std::vector<Regex> regexes_;
+  PreTokenizerSteps steps_;
 };
 
 }  // namespace quantd

@@ -5,9 +5,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "kernels/base/status_macros.h"
-#include "runtime/tokenizer/bpe_tokenizer.h"
+#include "runtime/tokenizer/gguf_tokenizers.h"
 #include "runtime/tokenizer/special_tokens.h"
-#include "runtime/tokenizer/spm_tokenizer.h"
 #include "runtime/tokenizer/utf8.h"
 
 namespace quantd {
@@ -20,8 +19,10 @@ struct ModelRow {
   absl::StatusOr<std::unique_ptr<Tokenizer>> (*create)(const GgufFile& file);
 };
 constexpr ModelRow kModels[] = {
-    {"llama", &SpmTokenizer::Create},
-    {"gpt2", &BpeTokenizer::Create},
+    {"llama", &MakeGgufLlama},
+    {"gpt2", &MakeGgufGpt2},
+    {"bert", &MakeGgufBert},
+    {"t5", &MakeGgufT5},
 };
 
 }  // namespace
@@ -43,22 +44,32 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::FromGguf(const GgufFile& f
 
 std::vector<int32_t> Tokenizer::Encode(absl::string_view text, const EncodeOptions& options) const {
   std::vector<int32_t> ids;
-  if (options.add_bos && bos_.has_value()) ids.push_back(*bos_);
+  const auto add = [&ids](const std::vector<int32_t>& more, std::optional<int32_t> otherwise) {
+    ids.insert(ids.end(), more.begin(), more.end());
+    if (more.empty() && otherwise.has_value()) ids.push_back(*otherwise);
+  };
+  if (options.add_bos) add(prefix_ids_, bos_);
   absl::Span<const TextRange> plain = options.plain;
   bool first = true;
-  size_t at = 0;
-  while (at < text.size()) {
+  for (size_t at = 0; at < text.size();) {
     while (!plain.empty() && plain.front().end <= at) plain.remove_prefix(1);
     std::optional<SpecialTokens::Match> special;
     if (special_ != nullptr) special = special_->Find(text, at, options.parse_control, plain);
     const size_t end = special.has_value() ? special->begin : text.size();
-    if (end > at) EncodeText(text.substr(at, end - at), first, &ids);
+    if (end > at) {
+      const absl::string_view stretch = text.substr(at, end - at);
+      std::string repaired;
+      if (!IsUtf8(stretch)) AppendUtf8(stretch, /*at_end=*/true, &repaired);
+      const bool parse_control =
+          options.parse_control && (plain.empty() || plain.front().begin >= end);
+      EncodeStretch({repaired.empty() ? stretch : repaired, at == 0, first, parse_control}, &ids);
+    }
     if (!special.has_value()) break;
     ids.push_back(special->id);
     first = special->control;
-    at = special->begin + special->length;
+    at = special->end;
   }
-  if (options.add_eos && eos_.has_value()) ids.push_back(*eos_);
+  if (options.add_eos) add(suffix_ids_, eos_);
   return ids;
 }
 
@@ -66,6 +77,8 @@ std::string Tokenizer::TokenBytes(int32_t id) const {
   const bool known = id >= 0 && static_cast<size_t>(id) < token_bytes_.size();
   return known ? token_bytes_[id] : std::string();
 }
+
+std::string Tokenizer::StartBytes(int32_t id) const { return TokenBytes(id); }
 
 std::string Tokenizer::Decode(absl::Span<const int32_t> ids) const {
   IncrementalDetokenizer detokenizer(this, /*at_text_start=*/true);
@@ -75,15 +88,14 @@ std::string Tokenizer::Decode(absl::Span<const int32_t> ids) const {
 }
 
 IncrementalDetokenizer::IncrementalDetokenizer(const Tokenizer* tokenizer, bool at_text_start)
-    : tokenizer_(tokenizer), at_start_(at_text_start && tokenizer->strips_leading_space()) {}
+    : tokenizer_(tokenizer), at_start_(at_text_start) {}
 
 std::string IncrementalDetokenizer::Push(int32_t id) {
   std::string bytes = tokenizer_->TokenBytes(id);
+  // Control tokens have no bytes, and do not start the text.
   if (at_start_ && !bytes.empty()) {
     at_start_ = false;
-    // A user-defined token is cut out of the text as it stands there; it got no dummy space.
-    const bool plain = tokenizer_->type(id) != TokenType::kUserDefined;
-    if (plain && bytes[0] == ' ') bytes.erase(0, 1);
+    bytes = tokenizer_->StartBytes(id);
   }
   pending_ += bytes;
   std::string text;

@@ -12,6 +12,7 @@
 #include "absl/types/span.h"
 #include "runtime/formats/gguf.h"
 #include "runtime/tokenizer/text_range.h"
+#include "runtime/tokenizer/text_range.h"
 
 namespace quantd {
 
@@ -28,7 +29,8 @@ enum class TokenType : uint8_t {
 };
 
 struct EncodeOptions {
-  /// Put BOS first / EOS last, whatever the vocabulary says about defaults.
+  /// Put first / last what the vocabulary puts there, BOS and EOS as a rule, whatever it says
+  /// about defaults.
   bool add_bos = false;
   bool add_eos = false;
   /// Recognize control tokens ("<s>", "<|im_end|>") written in the text. Off: they are plain
@@ -43,14 +45,14 @@ struct EncodeOptions {
 /// Text <-> token ids of one vocabulary. Immutable and thread-safe.
 class Tokenizer {
  public:
-  /// Builds the tokenizer of tokenizer.ggml.model ("llama", "gpt2"). Errors: DATA_LOSS naming the
-  /// key; UNIMPLEMENTED naming the model or pre-tokenizer and those that are known.
+  /// Builds the tokenizer of tokenizer.ggml.model ("llama", "gpt2", "bert", "t5"). Errors: DATA_LOSS
+  /// naming the key; UNIMPLEMENTED naming the model or pre-tokenizer and those that are known.
   static absl::StatusOr<std::unique_ptr<Tokenizer>> FromGguf(const GgufFile& file);
   virtual ~Tokenizer();
   Tokenizer(const Tokenizer&) = delete;
   Tokenizer& operator=(const Tokenizer&) = delete;
 
-  /// Never fails: bytes that are no UTF-8 go through byte tokens (or the unknown token). Takes
+  /// Never fails: what is no UTF-8 counts as U+FFFD, one for each maximal ill-formed part. Takes
   /// O(n log n) at most, however hostile the text. Of special tokens the leftmost is taken, and
   /// the longest there.
   std::vector<int32_t> Encode(absl::string_view text, const EncodeOptions& options) const;
@@ -58,6 +60,8 @@ class Tokenizer {
   /// Bytes of a token as they appear in running text; "" for control tokens and for ids outside
   /// the vocabulary, U+FFFD for the unknown token. May be part of a code point.
   virtual std::string TokenBytes(int32_t id) const;
+  /// The same for the token that starts a text: it may lack the space that stands between words.
+  virtual std::string StartBytes(int32_t id) const;
 
   /// Text of a whole sequence; invalid UTF-8 is replaced by U+FFFD.
   std::string Decode(absl::Span<const int32_t> ids) const;
@@ -71,24 +75,28 @@ class Tokenizer {
   /// The vocabulary's own default for BOS / EOS around a prompt.
   bool default_add_bos() const { return default_add_bos_; }
   bool default_add_eos() const { return default_add_eos_; }
-  /// The first token of a text loses one leading space when decoded (SentencePiece dummy prefix).
-  bool strips_leading_space() const { return strips_leading_space_; }
-  /// "llama", "gpt2" and the pre-tokenizer's name, for reports.
+  /// The kind of model and pre-tokenizer as the file names them, for reports: "gpt2", "qwen2".
   const std::string& model_name() const { return model_name_; }
   const std::string& pre_name() const { return pre_name_; }
 
  protected:
   Tokenizer();
-  /// Encodes a stretch that holds no special token and is not empty. `first`: it starts the text,
-  /// or follows a control token, which starts a text of its own.
-  virtual void EncodeText(absl::string_view text, bool first, std::vector<int32_t>* ids) const = 0;
+  /// Text between special tokens.
+  struct Stretch {
+    absl::string_view text;  ///< valid UTF-8, not empty
+    bool text_start;         ///< nothing stands before it
+    bool first;              ///< the same, or it follows a control token, which starts a new text
+    bool parse_control;      ///< control tokens may be recognized in it
+  };
+  virtual void EncodeStretch(const Stretch& stretch, std::vector<int32_t>* ids) const = 0;
 
   std::unique_ptr<const SpecialTokens> special_;  ///< null: the vocabulary has none
   std::vector<TokenType> types_;
   std::vector<std::string> token_bytes_;  ///< what TokenBytes gives, by id
   std::optional<int32_t> bos_, eos_;
+  std::vector<int32_t> prefix_ids_, suffix_ids_;  ///< what add_bos, add_eos put; default: BOS, EOS
   std::vector<int32_t> end_ids_;
-  bool default_add_bos_ = false, default_add_eos_ = false, strips_leading_space_ = false;
+  bool default_add_bos_ = false, default_add_eos_ = false;
   std::string model_name_, pre_name_;
 };
 

@@ -5,8 +5,6 @@
 namespace quantd {
 namespace {
 
-constexpr char kReplacement[] = "\xEF\xBF\xBD";  // U+FFFD
-
 // Length of the sequence that `lead` starts and the range of its second byte; later bytes are
 // 80..BF. The narrowed ranges exclude overlong forms, surrogates and code points above 10FFFF.
 struct LeadByte {
@@ -50,6 +48,47 @@ char32_t DecodeUtf8(absl::string_view character) {
   return code;
 }
 
+char32_t TakeCharacter(absl::string_view* text) {
+  const uint8_t lead = static_cast<uint8_t>((*text)[0]);
+  if (lead < 0x80) {
+    text->remove_prefix(1);
+    return lead;
+  }
+  const Utf8Step step = NextUtf8(*text);
+  const char32_t code = step.valid ? DecodeUtf8(text->substr(0, step.length)) : 0xFFFD;
+  text->remove_prefix(step.length);
+  return code;
+}
+
+void AppendCharacter(char32_t code, std::string* out) {
+  const auto push = [&](char32_t byte) { out->push_back(static_cast<char>(byte)); };
+  if (code < 0x80) return push(code);
+  if (code < 0x800) {
+    push(0xC0 | code >> 6);
+  } else if (code < 0x10000) {
+    push(0xE0 | code >> 12);
+    push(0x80 | (code >> 6 & 0x3F));
+  } else {
+    push(0xF0 | code >> 18);
+    push(0x80 | (code >> 12 & 0x3F));
+    push(0x80 | (code >> 6 & 0x3F));
+  }
+  push(0x80 | (code & 0x3F));
+}
+
+bool IsUtf8(absl::string_view bytes) {
+  for (size_t at = 0; at < bytes.size();) {
+    if (static_cast<uint8_t>(bytes[at]) < 0x80) {
+      ++at;
+      continue;
+    }
+    const Utf8Step step = NextUtf8(bytes.substr(at));
+    if (!step.valid) return false;
+    at += step.length;
+  }
+  return true;
+}
+
 size_t AppendUtf8(absl::string_view bytes, bool at_end, std::string* out) {
   size_t copied = 0;  // everything before is in *out
   size_t at = 0;
@@ -62,7 +101,7 @@ size_t AppendUtf8(absl::string_view bytes, bool at_end, std::string* out) {
     if (!step.valid) {
       out->append(bytes.data() + copied, at - copied);
       if (step.truncated && !at_end) return at;
-      out->append(kReplacement);
+      out->append(kReplacementCharacter);
       copied = at + step.length;
     }
     at += step.length;

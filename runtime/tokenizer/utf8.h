@@ -8,6 +8,8 @@
 
 namespace quantd {
 
+inline constexpr char kReplacementCharacter[] = "\xEF\xBF\xBD";  ///< U+FFFD
+
 /// What stands at the start of some bytes.
 struct Utf8Step {
   size_t length;   ///< bytes of the character, or of the ill-formed part; at least 1
@@ -22,6 +24,14 @@ Utf8Step NextUtf8(absl::string_view bytes);
 
 /// The code point of a well-formed character.
 char32_t DecodeUtf8(absl::string_view character);
+
+/// Takes the first character off `text`, which is not empty; an ill-formed part counts as U+FFFD.
+char32_t TakeCharacter(absl::string_view* text);
+
+/// Appends the UTF-8 of a code point that is no surrogate.
+void AppendCharacter(char32_t code, std::string* out);
+
+bool IsUtf8(absl::string_view bytes);
 
 /// Appends `bytes` to *out with every ill-formed part replaced by U+FFFD, and returns how many
 /// bytes were consumed. With `at_end` false a truncated character at the end is left unconsumed.

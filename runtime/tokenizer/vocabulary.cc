@@ -96,17 +96,6 @@ absl::Status ReadScores(const GgufFile& file, Vocabulary* vocabulary) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::optional<int32_t>> ReadId(const GgufFile& file, const char* name,
-                                              size_t vocab_size) {
-  const std::string key = absl::StrCat("tokenizer.ggml.", name, "_token_id");
-  QUANTD_ASSIGN_OR_RETURN(const std::optional<uint64_t> id, file.OptionalUint(key));
-  if (!id.has_value()) return std::optional<int32_t>();
-  if (*id >= vocab_size) {
-    return file.Error(key, absl::StrCat("id ", *id, " in a vocabulary of ", vocab_size));
-  }
-  return std::optional<int32_t>(static_cast<int32_t>(*id));
-}
-
 std::optional<int32_t> FindToken(const Vocabulary& vocabulary, absl::string_view text,
                                  TokenType type) {
   for (size_t i = 0; i < vocabulary.texts.size(); ++i) {
@@ -117,11 +106,11 @@ std::optional<int32_t> FindToken(const Vocabulary& vocabulary, absl::string_view
 
 absl::Status ReadSpecialIds(const GgufFile& file, Vocabulary* vocabulary) {
   const size_t count = vocabulary->texts.size();
-  QUANTD_ASSIGN_OR_RETURN(vocabulary->bos, ReadId(file, "bos", count));
-  QUANTD_ASSIGN_OR_RETURN(vocabulary->eos, ReadId(file, "eos", count));
-  QUANTD_ASSIGN_OR_RETURN(vocabulary->unknown, ReadId(file, "unknown", count));
-  QUANTD_ASSIGN_OR_RETURN(const auto eot, ReadId(file, "eot", count));
-  QUANTD_ASSIGN_OR_RETURN(const auto eom, ReadId(file, "eom", count));
+  QUANTD_ASSIGN_OR_RETURN(vocabulary->bos, ReadTokenId(file, "bos", count));
+  QUANTD_ASSIGN_OR_RETURN(vocabulary->eos, ReadTokenId(file, "eos", count));
+  QUANTD_ASSIGN_OR_RETURN(vocabulary->unknown, ReadTokenId(file, "unknown", count));
+  QUANTD_ASSIGN_OR_RETURN(const auto eot, ReadTokenId(file, "eot", count));
+  QUANTD_ASSIGN_OR_RETURN(const auto eom, ReadTokenId(file, "eom", count));
   if (!vocabulary->bos) vocabulary->bos = FindToken(*vocabulary, "<s>", TokenType::kControl);
   if (!vocabulary->eos) vocabulary->eos = FindToken(*vocabulary, "</s>", TokenType::kControl);
   if (!vocabulary->unknown) {
@@ -150,6 +139,17 @@ absl::Status ReadSpecialIds(const GgufFile& file, Vocabulary* vocabulary) {
 }
 
 }  // namespace
+
+absl::StatusOr<std::optional<int32_t>> ReadTokenId(const GgufFile& file, const char* name,
+                                                   size_t vocab_size) {
+  const std::string key = absl::StrCat("tokenizer.ggml.", name, "_token_id");
+  QUANTD_ASSIGN_OR_RETURN(const std::optional<uint64_t> id, file.OptionalUint(key));
+  if (!id.has_value()) return std::optional<int32_t>();
+  if (*id >= vocab_size) {
+    return file.Error(key, absl::StrCat("id ", *id, " in a vocabulary of ", vocab_size));
+  }
+  return std::optional<int32_t>(static_cast<int32_t>(*id));
+}
 
 std::optional<uint8_t> ParseByteToken(absl::string_view text) {
   if (text.size() != 6 || text.substr(0, 3) != "<0x" || text[5] != '>') return std::nullopt;

@@ -12,7 +12,7 @@
 
 namespace quantd {
 
-/// The vocabulary of a GGUF file, validated, as the file spells it. Views point into the file.
+/// A vocabulary of typed tokens, validated, as its file spells it. Views point into the file.
 struct Vocabulary {
   std::vector<absl::string_view> texts;
   std::vector<TokenType> types;  ///< [texts.size()]
@@ -25,6 +25,10 @@ struct Vocabulary {
 /// Reads tokenizer.ggml.{tokens,token_type,scores,*_token_id,add_*_token}. Errors: DATA_LOSS naming
 /// file and key.
 absl::StatusOr<Vocabulary> ReadVocabulary(const GgufFile& file);
+
+/// tokenizer.ggml.NAME_token_id, or nullopt. Errors: DATA_LOSS, also for an id beyond `vocab_size`.
+absl::StatusOr<std::optional<int32_t>> ReadTokenId(const GgufFile& file, const char* name,
+                                                   size_t vocab_size);
 
 /// The byte that a token text "<0x1F>" stands for; nullopt when it is not of that form.
 std::optional<uint8_t> ParseByteToken(absl::string_view text);

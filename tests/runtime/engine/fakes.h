@@ -46,7 +46,7 @@ class FakeTokenizer : public Tokenizer {
   }
 
  protected:
-  void EncodeText(absl::string_view, bool, std::vector<int32_t>*) const override {}
+  void EncodeStretch(const Stretch&, std::vector<int32_t>*) const override {}
 };
 
 /// Stands still until told to move.

@@ -33,8 +33,8 @@ void SetType(VocabBuilder* vocab, size_t id, int32_t type) { (*vocab->types)[id]
 const MalformedCase kMalformed[] = {
     {"NoTokens", SmallLlama, [](VocabBuilder* v) { v->tokens.clear(); },
      absl::StatusCode::kDataLoss, "tokenizer.ggml.tokens"},
-    {"UnknownModel", SmallLlama, [](VocabBuilder* v) { v->model = "bert"; },
-     absl::StatusCode::kUnimplemented, "known are llama, gpt2"},
+    {"UnknownModel", SmallLlama, [](VocabBuilder* v) { v->model = "rwkv"; },
+     absl::StatusCode::kUnimplemented, "known are llama, gpt2, bert, t5"},
     {"UnknownPre", SmallBpe, [](VocabBuilder* v) { v->pre = "gpt-3"; },
      absl::StatusCode::kUnimplemented, "llama-bpe"},
     {"BosPastTheEnd", SmallLlama,
@@ -238,21 +238,6 @@ TEST(DetokenizerTest, DropsTheDummySpaceOfATextOnly) {
   EXPECT_EQ(continuation.Push(259), " ");
 }
 
-bool IsUtf8(const std::string& text) {
-  for (size_t at = 0; at < text.size();) {
-    const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[at + i]); };
-    const size_t length = byte(0) < 0x80 ? 1 : byte(0) < 0xE0 ? 2 : byte(0) < 0xF0 ? 3 : 4;
-    if ((byte(0) >= 0x80 && byte(0) < 0xC2) || byte(0) > 0xF4 || at + length > text.size()) {
-      return false;
-    }
-    for (size_t i = 1; i < length; ++i) {
-      if ((byte(i) & 0xC0) != 0x80) return false;
-    }
-    at += length;
-  }
-  return true;
-}
-
 TEST(DetokenizerTest, PiecesMakeUpTheWholeForAnyIds) {
   std::vector<std::unique_ptr<Tokenizer>> tokenizers;
   for (const VocabBuilder& vocab : {SmallLlama(), SmallBpe()}) {
@@ -267,7 +252,7 @@ TEST(DetokenizerTest, PiecesMakeUpTheWholeForAnyIds) {
     for (int32_t& id : ids) id = static_cast<int32_t>(random() % (tokenizer.vocab_size() + 2)) - 1;
     std::string bytes;
     for (const int32_t id : ids) bytes += tokenizer.TokenBytes(id);
-    if (tokenizer.strips_leading_space() && !bytes.empty() && bytes[0] == ' ') bytes.erase(0, 1);
+    if (round % 2 == 0 && !bytes.empty() && bytes[0] == ' ') bytes.erase(0, 1);  // dummy space
     std::string whole;
     AppendUtf8(bytes, /*at_end=*/true, &whole);
     ASSERT_EQ(tokenizer.Decode(ids), whole);

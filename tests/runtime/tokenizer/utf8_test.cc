@@ -62,9 +62,34 @@ TEST(Utf8Test, EveryCodePointIsOneCharacter) {
     if (surrogate) continue;
     ASSERT_EQ(step.length, bytes.size()) << std::hex << static_cast<uint32_t>(code);
     ASSERT_EQ(DecodeUtf8(bytes), code);
+    std::string appended;
+    AppendCharacter(code, &appended);
+    ASSERT_EQ(appended, bytes);
+    const std::string followed = bytes + "x";
+    absl::string_view rest = followed;
+    ASSERT_EQ(TakeCharacter(&rest), code);
+    ASSERT_EQ(rest, "x");
     for (size_t cut = 1; cut < bytes.size(); ++cut) {
       ASSERT_TRUE(NextUtf8(bytes.substr(0, cut)).truncated);
     }
+  }
+}
+
+TEST(Utf8Test, TakesIllFormedPartsAsTheReplacementCharacter) {
+  const std::string text =
+      "\xE4\xB8\xFF\x80"
+      "a";
+  absl::string_view rest = text;
+  std::u32string codes;
+  while (!rest.empty()) codes += TakeCharacter(&rest);
+  EXPECT_EQ(codes, U"\uFFFD\uFFFD\uFFFDa");
+}
+
+TEST(Utf8Test, KnowsUtf8) {
+  for (const char* text : {"", "ascii", "é中🚀", "\xF4\x8F\xBF\xBF"})
+    EXPECT_TRUE(IsUtf8(text)) << text;
+  for (const char* text : {"\x80", "a\xC3", "\xED\xA0\x80", "\xC0\x80", "\xF4\x90\x80\x80"}) {
+    EXPECT_FALSE(IsUtf8(text)) << text;
   }
 }
 

@@ -1,4 +1,4 @@
-// The vocabularies of three published models, against the ids that the tokenizers they were
+// The vocabularies of published models, against the ids that the tokenizers they were
 // trained with give.
 
 #include <string>
@@ -52,12 +52,17 @@ TEST_P(VocabTest, GivesTheExpectedIds) {
   for (const Case& c : cases) {
     const std::vector<int32_t> ids = (*tokenizer)->Encode(c.text, {});
     EXPECT_EQ(absl::StrJoin(ids, " "), c.ids) << "text: [" << c.text << "]";
-    EXPECT_EQ((*tokenizer)->Decode(ids), c.text);
+    // WordPiece does not keep case and white space.
+    if ((*tokenizer)->model_name() != "bert") {
+      EXPECT_EQ((*tokenizer)->Decode(ids), c.text);
+    }
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Published, VocabTest,
-                         testing::Values("llama-spm", "gpt-2", "deepseek-coder"),
+                         testing::Values("llama-spm", "gpt-2", "deepseek-coder", "bert-bge",
+                                         "deepseek-llm", "falcon", "mpt", "phi-3", "refact",
+                                         "starcoder"),
                          [](const auto& info) {
                            std::string name = info.param;
                            std::erase(name, '-');

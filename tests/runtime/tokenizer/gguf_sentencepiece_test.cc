@@ -1,12 +1,15 @@
 #include <map>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "runtime/tokenizer/tokenizer.h"
+#include "runtime/tokenizer/utf8.h"
+#include "tests/runtime/tokenizer/charsmap_builder.h"
 #include "tests/runtime/tokenizer/vocab_builder.h"
 #include "tests/support/test_data.h"
 
@@ -15,6 +18,7 @@ namespace {
 
 using testing::Contains;
 using testing::ElementsAre;
+using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 
@@ -29,7 +33,7 @@ std::unique_ptr<Tokenizer> Load(const VocabBuilder& vocab) {
 // 259 "▁t", 260 "he", 261 "▁the", 262 "▁", 263 "t", 264 "h", 265 "e", 266 "▁▁"
 VocabBuilder TheVocab() { return LlamaVocab({"▁t", "he", "▁the", "▁", "t", "h", "e", "▁▁"}); }
 
-TEST(SpmTokenizerTest, JoinsByScore) {
+TEST(GgufLlamaTest, JoinsByScore) {
   const auto tokenizer = Load(TheVocab());
   EXPECT_THAT(tokenizer->Encode("the", {}), ElementsAre(261));
   EXPECT_THAT(tokenizer->Encode("thee", {}), ElementsAre(261, 265));
@@ -40,23 +44,24 @@ TEST(SpmTokenizerTest, JoinsByScore) {
   EXPECT_THAT(tokenizer->Encode("", {}), IsEmpty());
 }
 
-TEST(SpmTokenizerTest, CharactersWithoutATokenBecomeTheirBytes) {
+TEST(GgufLlamaTest, CharactersWithoutATokenBecomeTheirBytes) {
   const auto tokenizer = Load(TheVocab());
   EXPECT_THAT(tokenizer->Encode("é", {}), ElementsAre(262, 3 + 0xC3, 3 + 0xA9));
-  EXPECT_THAT(tokenizer->Encode("\xFFt", {}), ElementsAre(262, 3 + 0xFF, 263));
+  // As SentencePiece reads such bytes.
+  EXPECT_THAT(tokenizer->Encode("\xFFt", {}), ElementsAre(262, 3 + 0xEF, 3 + 0xBF, 3 + 0xBD, 263));
   EXPECT_EQ(tokenizer->Decode({262, 3 + 0xC3, 3 + 0xA9}), "é");
   EXPECT_EQ(tokenizer->TokenBytes(3 + 0xA9), "\xA9");
 }
 
 // A character may occur in tokens without being one: it joins all the same.
-TEST(SpmTokenizerTest, JoinsCharactersThatAreNoTokens) {
+TEST(GgufLlamaTest, JoinsCharactersThatAreNoTokens) {
   const auto tokenizer = Load(LlamaVocab({"▁", "éà", "xéà"}));
   EXPECT_THAT(tokenizer->Encode("éà", {}), ElementsAre(259, 260));
   EXPECT_THAT(tokenizer->Encode("xéà", {}), ElementsAre(259, 261));
   EXPECT_THAT(tokenizer->Encode("é", {}), ElementsAre(259, 3 + 0xC3, 3 + 0xA9));
 }
 
-TEST(SpmTokenizerTest, EqualScoresJoinLeftmostFirst) {
+TEST(GgufLlamaTest, EqualScoresJoinLeftmostFirst) {
   VocabBuilder vocab = LlamaVocab({"▁", "ab", "ba"});
   (*vocab.scores)[260] = (*vocab.scores)[261] = -1;
   const auto tokenizer = Load(vocab);
@@ -64,22 +69,22 @@ TEST(SpmTokenizerTest, EqualScoresJoinLeftmostFirst) {
   EXPECT_THAT(tokenizer->Encode("bab", {}), ElementsAre(259, 261, 3 + 'b'));
 }
 
-TEST(SpmTokenizerTest, TokensThatSpanWordsAreFound) {
+TEST(GgufLlamaTest, TokensThatSpanWordsAreFound) {
   const auto tokenizer = Load(LlamaVocab({"▁b", "a▁b", "▁", "a", "b"}));
   EXPECT_THAT(tokenizer->Encode("a b", {}), ElementsAre(261, 260));
 }
 
-TEST(SpmTokenizerTest, WithoutTheDummySpace) {
+TEST(GgufLlamaTest, WithoutTheDummySpace) {
   VocabBuilder vocab = TheVocab();
   vocab.SetBool("add_space_prefix", false);
   const auto tokenizer = Load(vocab);
-  EXPECT_FALSE(tokenizer->strips_leading_space());
+  EXPECT_EQ(tokenizer->StartBytes(261), " the");
   EXPECT_THAT(tokenizer->Encode("the", {}), ElementsAre(263, 260));
   EXPECT_THAT(tokenizer->Encode(" the", {}), ElementsAre(261));
   EXPECT_EQ(tokenizer->Decode({261}), " the");
 }
 
-TEST(SpmTokenizerTest, UnknownCharactersInARunAreOneUnknownToken) {
+TEST(GgufLlamaTest, UnknownCharactersInARunAreOneUnknownToken) {
   VocabBuilder vocab;
   vocab.scores.emplace();
   vocab.types.emplace();
@@ -91,7 +96,7 @@ TEST(SpmTokenizerTest, UnknownCharactersInARunAreOneUnknownToken) {
   EXPECT_EQ(tokenizer->Decode({1, 2, 0, 2}), "a\uFFFDa");
 }
 
-TEST(SpmTokenizerTest, ControlTokensInTextStayText) {
+TEST(GgufLlamaTest, ControlTokensInTextStayText) {
   const auto tokenizer = Load(LlamaVocab({"</", "s>", "▁", "<", "/", "s", ">", "<s"}));
   const Ids plain = tokenizer->Encode("</s><s>", {});
   EXPECT_THAT(plain, Not(Contains(1)));
@@ -105,7 +110,7 @@ TEST(SpmTokenizerTest, ControlTokensInTextStayText) {
   EXPECT_THAT(tokenizer->Encode("<0x41>", {}), Not(Contains(3 + 0x41)));
 }
 
-TEST(SpmTokenizerTest, UserDefinedTokensAreAlwaysCutOut) {
+TEST(GgufLlamaTest, UserDefinedTokensAreAlwaysCutOut) {
   VocabBuilder vocab = TheVocab();
   const int32_t tool = vocab.Add("<tool>", TokenType::kUserDefined);
   const int32_t spaces = vocab.Add("▁▁▁", TokenType::kUserDefined);
@@ -117,7 +122,7 @@ TEST(SpmTokenizerTest, UserDefinedTokensAreAlwaysCutOut) {
   }
 }
 
-TEST(SpmTokenizerTest, UnusedTokensAreDecodedButNotProduced) {
+TEST(GgufLlamaTest, UnusedTokensAreDecodedButNotProduced) {
   VocabBuilder vocab = TheVocab();
   const int32_t unused = vocab.Add("tt", TokenType::kUnused);
   const auto tokenizer = Load(vocab);
@@ -125,7 +130,7 @@ TEST(SpmTokenizerTest, UnusedTokensAreDecodedButNotProduced) {
   EXPECT_EQ(tokenizer->Decode({259, unused}), "ttt");
 }
 
-TEST(SpmTokenizerTest, DuplicateTokensAreToleratedAndTheFirstWins) {
+TEST(GgufLlamaTest, DuplicateTokensAreToleratedAndTheFirstWins) {
   VocabBuilder vocab = TheVocab();
   vocab.Add("▁the");
   vocab.Add("<0x41>", TokenType::kByte);
@@ -135,7 +140,7 @@ TEST(SpmTokenizerTest, DuplicateTokensAreToleratedAndTheFirstWins) {
   EXPECT_EQ(tokenizer->TokenBytes(267), " the");
 }
 
-TEST(SpmTokenizerTest, BosAndEosOnRequest) {
+TEST(GgufLlamaTest, BosAndEosOnRequest) {
   const auto tokenizer = Load(TheVocab());
   EXPECT_TRUE(tokenizer->default_add_bos());
   EXPECT_FALSE(tokenizer->default_add_eos());
@@ -144,14 +149,63 @@ TEST(SpmTokenizerTest, BosAndEosOnRequest) {
   EXPECT_EQ(tokenizer->Decode({1, 261, 2}), "the");
 }
 
-TEST(SpmTokenizerTest, RoundTripsDifficultTexts) {
+TEST(GgufLlamaTest, RoundTripsDifficultTexts) {
   const auto tokenizer = Load(TheVocab());
   for (const std::string& text : DifficultTexts()) {
     const Ids ids = tokenizer->Encode(text, {});
-    std::string bytes;
+    std::string bytes, repaired;
     for (const int32_t id : ids) bytes += tokenizer->TokenBytes(id);
-    EXPECT_EQ(bytes, text.empty() ? "" : " " + text);
+    AppendUtf8(text.empty() ? "" : " " + text, /*at_end=*/true, &repaired);
+    EXPECT_EQ(bytes, repaired);
   }
+}
+
+// 0 <unk>, 1 </s>, then pieces with these scores.
+VocabBuilder T5Vocab() {
+  VocabBuilder vocab;
+  vocab.model = "t5";
+  vocab.scores.emplace();
+  vocab.types.emplace();
+  vocab.Add("<unk>", TokenType::kUnknown);
+  vocab.Add("</s>", TokenType::kControl);
+  const std::pair<const char*, float> pieces[] = {
+      {"▁", -3}, {"▁the", -2}, {"▁th", -1.5f}, {"e", -2}, {"▁a", -2.5f}, {"b", -4}, {"á", -3}};
+  for (const auto& [text, score] : pieces) {
+    vocab.Add(text);
+    vocab.scores->back() = score;
+  }
+  vocab.SetUint("eos_token_id", 1);
+  vocab.SetBool("add_space_prefix", true);
+  vocab.SetBool("remove_extra_whitespaces", true);
+  return vocab;
+}
+
+TEST(GgufT5Test, TakesTheBestPieces) {
+  const auto tokenizer = Load(T5Vocab());
+  EXPECT_EQ(tokenizer->model_name(), "t5");
+  EXPECT_THAT(tokenizer->Encode("the", {}), ElementsAre(3));
+  EXPECT_THAT(tokenizer->Encode("  the   a ", {}), ElementsAre(3, 6));
+  EXPECT_THAT(tokenizer->Encode("bxyb", {}), ElementsAre(2, 7, 0, 7));
+  EXPECT_THAT(tokenizer->Encode("a", {.add_bos = true, .add_eos = true}), ElementsAre(6, 1));
+  EXPECT_TRUE(tokenizer->default_add_eos());
+  EXPECT_FALSE(tokenizer->default_add_bos());
+  EXPECT_EQ(tokenizer->Decode({3, 6, 1}), "the a");
+  EXPECT_THAT(tokenizer->Encode("</s>", {}), Not(Contains(1)));
+}
+
+TEST(GgufT5Test, NormalizesWithTheRulesOfTheFile) {
+  VocabBuilder vocab = T5Vocab();
+  const std::string map = CharsmapBuilder({{"ａ\u0301", "á"}, {"Ｂ", "b"}}).Bytes();
+  vocab.more_keys.push_back(
+      RawKey("tokenizer.ggml.precompiled_charsmap", 9, RawArray(0, map.size(), map)));
+  EXPECT_THAT(Load(vocab)->Encode("ａ\u0301Ｂ", {}), ElementsAre(2, 8, 7));
+  const std::string cut = map.substr(0, 9);
+  vocab.more_keys.back() =
+      RawKey("tokenizer.ggml.precompiled_charsmap", 9, RawArray(0, cut.size(), cut));
+  const auto broken = vocab.Load();
+  EXPECT_EQ(broken.status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(broken.status().message()),
+              HasSubstr("vocab.gguf: tokenizer.ggml.precompiled_charsmap: a trie of"));
 }
 
 class DemoModelTest : public testing::Test {
@@ -172,7 +226,8 @@ TEST_F(DemoModelTest, SaysWhatTheFileSays) {
   EXPECT_EQ(tokenizer_->eos(), 2);
   EXPECT_THAT(tokenizer_->end_ids(), ElementsAre(2));
   EXPECT_FALSE(tokenizer_->default_add_bos());
-  EXPECT_TRUE(tokenizer_->strips_leading_space());
+  EXPECT_EQ(tokenizer_->TokenBytes(419), " To");
+  EXPECT_EQ(tokenizer_->StartBytes(419), "To");
   EXPECT_EQ(tokenizer_->model_name(), "llama");
   EXPECT_EQ(tokenizer_->type(3), TokenType::kNormal);
   EXPECT_EQ(tokenizer_->TokenBytes(3), "\n");
