@@ -54,7 +54,7 @@ class ByteTrie {
     int32_t value = kNoValue;
   };
   std::vector<Node> nodes_;
-  std::string labels_;                      // [node]: the byte that leads to it
+  std::string labels_;                     // [node]: the byte that leads to it
   std::array<uint32_t, 256> starts_ = {};  // children of the root by byte, or kRoot
 };
 

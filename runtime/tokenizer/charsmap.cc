@@ -44,9 +44,8 @@ absl::StatusOr<Charsmap> Charsmap::Parse(absl::string_view blob) {
   const absl::string_view replacements = blob.substr(trie_bytes);
   for (const absl::string_view text : absl::StrSplit(replacements, '\0')) {
     if (text.size() > kLongestReplacement) {
-      return absl::DataLossError(absl::StrCat("a replacement of ", text.size(),
-                                              " bytes; at most ", kLongestReplacement,
-                                              " are read"));
+      return absl::DataLossError(absl::StrCat("a replacement of ", text.size(), " bytes; at most ",
+                                              kLongestReplacement, " are read"));
     }
     if (!IsUtf8(text)) return absl::DataLossError("a replacement is no UTF-8");
   }

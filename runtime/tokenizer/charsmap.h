@@ -13,8 +13,8 @@
 namespace quantd {
 
 /// SentencePiece's compiled normalization rules ("precompiled_charsmap"): strings and what replaces
-/// them. A little-endian u32 n, then n bytes of a double-array trie (Darts) that maps each string to
-/// an offset, then the replacements, each ended by a NUL. Immutable, thread-safe.
+/// them. A little-endian u32 n, then n bytes of a double-array trie (Darts) that maps each string
+/// to an offset, then the replacements, each ended by a NUL. Immutable, thread-safe.
 class Charsmap {
  public:
   /// Errors: DATA_LOSS saying what is wrong.

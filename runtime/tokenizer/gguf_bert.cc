@@ -41,17 +41,17 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> MakeGgufBert(const GgufFile& file) {
   if (cls.has_value()) vocabulary.bos = cls;
   if (sep.has_value()) vocabulary.eos = sep;
   BertNormalization normalization;
-  QUANTD_ASSIGN_OR_RETURN(const auto lower, file.OptionalBool("tokenizer.ggml.normalizer.lowercase"));
+  QUANTD_ASSIGN_OR_RETURN(const auto lower,
+                          file.OptionalBool("tokenizer.ggml.normalizer.lowercase"));
   normalization.lowercase = lower.value_or(true);
   QUANTD_ASSIGN_OR_RETURN(const auto strip,
                           file.OptionalBool("tokenizer.ggml.normalizer.strip_accents"));
   normalization.strip_accents = strip.value_or(normalization.lowercase);
 
-  TokenizerParts parts =
-      PartsOfVocabulary(vocabulary, [](TokenType type, absl::string_view text) {
-        std::string bytes(absl::ConsumePrefix(&text, kWordStart) ? " " : "");
-        return bytes.append(text.data(), text.size());
-      });
+  TokenizerParts parts = PartsOfVocabulary(vocabulary, [](TokenType type, absl::string_view text) {
+    std::string bytes(absl::ConsumePrefix(&text, kWordStart) ? " " : "");
+    return bytes.append(text.data(), text.size());
+  });
   parts.model_name = "bert";
   parts.pre_name = "default";
   parts.add_bos = vocabulary.add_bos.value_or(true);

@@ -93,11 +93,10 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> MakeGgufGpt2(const GgufFile& file) {
         absl::StrCat(file.path(), ": ", kPreKey, ": '", pre_name.substr(0, 64),
                      "' is not known; known are ", KnownPreTokenizers()));
   }
-  TokenizerParts parts =
-      PartsOfVocabulary(vocabulary, [](TokenType type, absl::string_view text) {
-        // Added tokens are spelled as they appear in the text.
-        return type == TokenType::kUserDefined ? std::string(text) : BytesOfSpelling(text);
-      });
+  TokenizerParts parts = PartsOfVocabulary(vocabulary, [](TokenType type, absl::string_view text) {
+    // Added tokens are spelled as they appear in the text.
+    return type == TokenType::kUserDefined ? std::string(text) : BytesOfSpelling(text);
+  });
   parts.model_name = "gpt2";
   parts.pre_name = std::string(pre_name);
   parts.add_bos = vocabulary.add_bos.value_or(rule->add_bos);

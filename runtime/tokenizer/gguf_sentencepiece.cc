@@ -38,8 +38,8 @@ absl::StatusOr<std::shared_ptr<const Charsmap>> ReadCharsmap(const GgufFile& fil
     return file.Error(kCharsmapKey, "is no array of bytes");
   }
   if (array->count == 0) return nullptr;
-  auto charsmap = Charsmap::Parse(
-      absl::string_view(reinterpret_cast<const char*>(array->data), array->count));
+  auto charsmap =
+      Charsmap::Parse(absl::string_view(reinterpret_cast<const char*>(array->data), array->count));
   if (!charsmap.ok()) return file.Error(kCharsmapKey, charsmap.status().message());
   return std::make_shared<const Charsmap>(*std::move(charsmap));
 }

@@ -19,8 +19,8 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> MakeGgufLlama(const GgufFile& file);
 absl::StatusOr<std::unique_ptr<Tokenizer>> MakeGgufT5(const GgufFile& file);
 
 /// "gpt2": byte-level BPE as of GPT-2 (Radford et al. 2019): a pre-tokenizer cuts the text into
-/// words, and the bytes of a word are joined in the order of the merge list. The file spells bytes in
-/// the byte alphabet; here tokens are kept as the bytes they stand for. A byte for which the
+/// words, and the bytes of a word are joined in the order of the merge list. The file spells bytes
+/// in the byte alphabet; here tokens are kept as the bytes they stand for. A byte for which the
 /// vocabulary has neither a token nor an unknown token is encoded as U+FFFD, and dropped where that
 /// has no tokens either.
 absl::StatusOr<std::unique_ptr<Tokenizer>> MakeGgufGpt2(const GgufFile& file);

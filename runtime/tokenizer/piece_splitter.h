@@ -40,10 +40,10 @@ class PieceSplitter {
   const SplitBehavior behavior_;
   const bool invert_;
   std::vector<absl::string_view>* const pieces_;
-  size_t seen_ = 0;                // everything before has been reported
-  size_t begin_ = 0, end_ = 0;     // the piece that is not yet in the list
-  bool have_ = false;              // there is one
-  bool last_was_match_ = false;    // of its last part
+  size_t seen_ = 0;              // everything before has been reported
+  size_t begin_ = 0, end_ = 0;   // the piece that is not yet in the list
+  bool have_ = false;            // there is one
+  bool last_was_match_ = false;  // of its last part
 };
 
 }  // namespace quantd

@@ -35,8 +35,8 @@ struct TokenizerParts {
   std::function<std::string(const Tokenizer& tokenizer, int32_t id)> start_bytes;
 };
 
-/// The tokenizer of these parts: stretches of text go through the normalizers, the pre-tokenizer and
-/// the model.
+/// The tokenizer of these parts: stretches of text go through the normalizers, the pre-tokenizer
+/// and the model.
 std::unique_ptr<Tokenizer> MakeTokenizer(TokenizerParts parts);
 
 }  // namespace quantd

@@ -100,9 +100,8 @@ class MetaspaceStep final : public PreTokenizerStep {
     const char* const text_start = pieces->text_start;
     RewritePieces(
         [&](absl::string_view piece) {
-          const bool prepend =
-              prepend_ == PrependScheme::kAlways ||
-              (prepend_ == PrependScheme::kFirst && piece.data() == text_start);
+          const bool prepend = prepend_ == PrependScheme::kAlways ||
+                               (prepend_ == PrependScheme::kFirst && piece.data() == text_start);
           std::string text = absl::StrReplaceAll(piece, {{" ", replacement_}});
           if (prepend && !absl::StartsWith(text, replacement_)) text.insert(0, replacement_);
           return text;

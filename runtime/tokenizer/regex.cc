@@ -66,9 +66,8 @@ Regex::~Regex() = default;
 
 absl::StatusOr<Regex> Regex::Compile(absl::string_view pattern, Cost cost, bool compiled) {
   if (pattern.size() > kMaxPatternBytes) {
-    return absl::InvalidArgumentError(absl::StrCat("a pattern of ", pattern.size(),
-                                                   " bytes; at most ", kMaxPatternBytes,
-                                                   " are read"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a pattern of ", pattern.size(), " bytes; at most ", kMaxPatternBytes, " are read"));
   }
   QUANTD_ASSIGN_OR_RETURN(const std::string translated, TranslateRegex(pattern));
   const std::unique_ptr<pcre2_compile_context, CompileContextDeleter> context(
@@ -80,8 +79,8 @@ absl::StatusOr<Regex> Regex::Compile(absl::string_view pattern, Cost cost, bool 
   int error = 0;
   PCRE2_SIZE offset = 0;
   auto code = std::make_unique<Code>();
-  code->code.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()),
-                                 translated.size(), options, &error, &offset, context.get()));
+  code->code.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(),
+                                 options, &error, &offset, context.get()));
   if (code->code == nullptr) {
     return absl::InvalidArgumentError(
         absl::StrCat("no valid pattern: ", ErrorText(error), " (at ", offset, ")"));
@@ -109,8 +108,7 @@ RegexSearch::RegexSearch(size_t bytes)
       budget_(kUnitsAtLeast + bytes / kBytesPerUnit) {
   buffers_->data.reset(pcre2_match_data_create(1, nullptr));
   buffers_->context.reset(pcre2_match_context_create(nullptr));
-  QUANTD_CHECK(buffers_->data != nullptr && buffers_->context != nullptr,
-               "PCRE2 is out of memory");
+  QUANTD_CHECK(buffers_->data != nullptr && buffers_->context != nullptr, "PCRE2 is out of memory");
 }
 RegexSearch::~RegexSearch() = default;
 
@@ -176,9 +174,9 @@ bool RegexSearch::MatchAt(size_t at, size_t* begin, size_t* end) {
     pcre2_set_match_limit(buffers_->context.get(), steps);
     // A match that depends on what follows the view is reported as partial.
     const uint32_t partial = view_end < text_.size() ? PCRE2_PARTIAL_HARD : 0;
-    const int result = pcre2_match(
-        regex_->code_->code.get(), reinterpret_cast<PCRE2_SPTR>(text_.data()), view_end, at,
-        options | partial, buffers_->data.get(), buffers_->context.get());
+    const int result =
+        pcre2_match(regex_->code_->code.get(), reinterpret_cast<PCRE2_SPTR>(text_.data()), view_end,
+                    at, options | partial, buffers_->data.get(), buffers_->context.get());
     if (result >= 0) {
       const PCRE2_SIZE* span = pcre2_get_ovector_pointer(buffers_->data.get());
       *begin = std::max<size_t>(at, span[0]);  // \K moves it

@@ -10,9 +10,9 @@
 
 namespace quantd {
 
-// SentencePiece vocabularies (Kudo and Richardson 2018), from a GGUF file or from tokenizer.model. A
-// file spells the space U+2581; here tokens are kept as the bytes they stand for, so that U+2581 in
-// a text is a space.
+// SentencePiece vocabularies (Kudo and Richardson 2018), from a GGUF file or from tokenizer.model.
+// A file spells the space U+2581; here tokens are kept as the bytes they stand for, so that U+2581
+// in a text is a space.
 
 /// How SentencePiece prepares a text.
 struct SentencePieceRules {

@@ -24,8 +24,8 @@ struct SpecialToken {
   bool rstrip = false;       ///< and on its right
 };
 
-/// Finds special tokens. A search looks at each position of the text once and at most at the longest
-/// token's length from there, however many tokens there are. Immutable, thread-safe.
+/// Finds special tokens. A search looks at each position of the text once and at most at the
+/// longest token's length from there, however many tokens there are. Immutable, thread-safe.
 class SpecialTokens {
  public:
   struct Match {

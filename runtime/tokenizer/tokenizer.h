@@ -12,7 +12,6 @@
 #include "absl/types/span.h"
 #include "runtime/formats/gguf.h"
 #include "runtime/tokenizer/text_range.h"
-#include "runtime/tokenizer/text_range.h"
 
 namespace quantd {
 
@@ -45,8 +44,9 @@ struct EncodeOptions {
 /// Text <-> token ids of one vocabulary. Immutable and thread-safe.
 class Tokenizer {
  public:
-  /// Builds the tokenizer of tokenizer.ggml.model ("llama", "gpt2", "bert", "t5"). Errors: DATA_LOSS
-  /// naming the key; UNIMPLEMENTED naming the model or pre-tokenizer and those that are known.
+  /// Builds the tokenizer of tokenizer.ggml.model ("llama", "gpt2", "bert", "t5"). Errors:
+  /// DATA_LOSS naming the key; UNIMPLEMENTED naming the model or pre-tokenizer and those that are
+  /// known.
   static absl::StatusOr<std::unique_ptr<Tokenizer>> FromGguf(const GgufFile& file);
   virtual ~Tokenizer();
   Tokenizer(const Tokenizer&) = delete;

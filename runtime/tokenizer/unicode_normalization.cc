@@ -20,8 +20,8 @@ int CombiningClass(utf8proc_int32_t code) {
 }
 
 std::vector<utf8proc_int32_t> Decompose(absl::string_view text, bool compatibility) {
-  const auto options = static_cast<utf8proc_option_t>(
-      UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | (compatibility ? UTF8PROC_COMPAT : 0));
+  const auto options = static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_DECOMPOSE |
+                                                      (compatibility ? UTF8PROC_COMPAT : 0));
   std::vector<utf8proc_int32_t> codes;
   codes.reserve(text.size());
   while (!text.empty()) {
@@ -58,9 +58,9 @@ void OrderMarks(std::vector<utf8proc_int32_t>* codes) {
 
 // Joins decomposed, ordered code points.
 void Compose(std::vector<utf8proc_int32_t>* codes) {
-  const utf8proc_ssize_t count = utf8proc_normalize_utf32(
-      codes->data(), static_cast<utf8proc_ssize_t>(codes->size()),
-      static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
+  const utf8proc_ssize_t count =
+      utf8proc_normalize_utf32(codes->data(), static_cast<utf8proc_ssize_t>(codes->size()),
+                               static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
   QUANTD_CHECK(count >= 0, "composing never fails");
   codes->resize(static_cast<size_t>(count));
 }

@@ -24,8 +24,8 @@ struct UnigramRules {
   };
   std::vector<Piece> pieces;
   double lowest_score = 0;  ///< of the vocabulary; unknown characters score 10 less
-  /// A run of unknown characters becomes its bytes, if all bytes have a token, else this token; with
-  /// neither it is lost.
+  /// A run of unknown characters becomes its bytes, if all bytes have a token, else this token;
+  /// with neither it is lost.
   std::array<int32_t, 256> byte_tokens;  ///< or -1
   std::optional<int32_t> unknown;
 };
@@ -40,7 +40,7 @@ class UnigramModel final : public WordModel {
  private:
   class UnigramEncoder;
 
-  ByteTrie trie_;               // text -> index into ids_, scores_
+  ByteTrie trie_;  // text -> index into ids_, scores_
   std::vector<int32_t> ids_;
   std::vector<double> scores_;
   double unknown_score_;

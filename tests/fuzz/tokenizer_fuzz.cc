@@ -13,63 +13,21 @@
 #include "absl/types/span.h"
 #include "kernels/base/check.h"
 #include "runtime/formats/gguf.h"
-#include "runtime/tokenizer/pre_tokenizer_rules.h"
 #include "runtime/tokenizer/tokenizer.h"
 #include "runtime/tokenizer/utf8.h"
-#include "tests/runtime/tokenizer/charsmap_builder.h"
-#include "tests/runtime/tokenizer/vocab_builder.h"
+#include "tests/runtime/tokenizer/sample_vocabs.h"
 
 namespace quantd {
 namespace {
 
-VocabBuilder LlamaSeed() {
-  VocabBuilder vocab = LlamaVocab({"▁t", "he", "▁the", "▁", "t", "h", "e", "aa", "a", "aaaa", "éa",
-                                   "\n", "▁▁", "中文", "</", "s>"});
-  vocab.Add("<tool>", TokenType::kUserDefined);
-  vocab.Add("<|im_end|>", TokenType::kControl);
-  return vocab;
-}
-
-VocabBuilder BpeSeed(const std::string& pre) {
-  VocabBuilder vocab = BpeVocab(pre, {"Ġ t", "h e", "Ġt he", "a a", "aa aa", "1 2", "Ċ Ċ"});
-  vocab.Add("<|endoftext|>", TokenType::kControl);
-  vocab.Add("<tool>", TokenType::kUserDefined);
-  return vocab;
-}
-
-// 0 is the unknown token of both.
-VocabBuilder T5Seed() {
-  VocabBuilder vocab = LlamaSeed();
-  vocab.model = "t5";
-  vocab.SetBool("add_space_prefix", true);
-  vocab.SetBool("remove_extra_whitespaces", true);
-  const std::string map = CharsmapBuilder({{"ａ", "a"}, {"ａ\u0301", "á"}, {"\t", " "}}).Bytes();
-  vocab.more_keys.push_back(
-      RawKey("tokenizer.ggml.precompiled_charsmap", 9, RawArray(0, map.size(), map)));
-  return vocab;
-}
-
-VocabBuilder BertSeed() {
-  VocabBuilder vocab;
-  vocab.model = "bert";
-  vocab.types.emplace();
-  vocab.Add("[UNK]", TokenType::kUnknown);
-  vocab.Add("[SEP]", TokenType::kControl);
-  for (const char* piece : {"▁the", "▁t", "he", "e", "▁.", "▁中", "▁["}) vocab.Add(piece);
-  return vocab;
-}
-
-// One of each kind: every pre-tokenizer, and every other model.
 const std::vector<std::unique_ptr<Tokenizer>>& Tokenizers() {
   static const auto* const tokenizers = [] {
     auto* all = new std::vector<std::unique_ptr<Tokenizer>>();
-    const auto add = [&](const VocabBuilder& vocab) {
+    for (const VocabBuilder& vocab : SampleVocabs()) {
       auto tokenizer = vocab.Load();
       QUANTD_CHECK(tokenizer.ok(), "the fuzzer's vocabularies are valid");
       all->push_back(std::move(*tokenizer));
-    };
-    for (const VocabBuilder& vocab : {LlamaSeed(), T5Seed(), BertSeed()}) add(vocab);
-    for (const PreTokenizerRule& rule : PreTokenizerRules()) add(BpeSeed(rule.names[0]));
+    }
     return all;
   }();
   return *tokenizers;
@@ -135,8 +93,8 @@ void CheckMutatedFile(std::string file, absl::Span<const uint8_t> edits) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace quantd;
   if (size == 0) return 0;
-  static const std::string files[] = {LlamaSeed().Bytes(), BpeSeed("gpt-2").Bytes(),
-                                      T5Seed().Bytes(), BertSeed().Bytes()};
+  static const std::string files[] = {LlamaSample().Bytes(), BpeSample("gpt-2").Bytes(),
+                                      T5Sample().Bytes(), BertSample().Bytes()};
   const auto& tokenizers = Tokenizers();
   const absl::Span<const uint8_t> rest(data + 1, size - 1);
   const size_t choice = data[0] % (tokenizers.size() + std::size(files));
