@@ -68,12 +68,30 @@ const char* KindName(const json& node) {
 /// Builds the tree. Used for one text.
 class TreeBuilder : public JsonHandler {
  public:
-  TreeBuilder(const std::string& path, json* root) : path_(path), root_(root), slot_(root) {}
+  TreeBuilder(const std::string& path, absl::Span<const JsonDetour> detours, json* root)
+      : path_(path), detours_(detours), root_(root), slot_(root) {}
 
-  std::string Field() const override { return PlaceOf(*root_, slot_); }
+  std::string Field() const override {
+    return away_ != nullptr ? away_->Field() : PlaceOf(*root_, slot_);
+  }
 
   absl::Status On(const JsonEvent& event) override {
-    using Kind = JsonEvent::Kind;
+    return away_ != nullptr ? OnDetour(event) : OnTree(event);
+  }
+
+ private:
+  using Kind = JsonEvent::Kind;
+
+  /// An event of the value that goes to the handler away_, up to the value's end.
+  absl::Status OnDetour(const JsonEvent& event) {
+    QUANTD_RETURN_IF_ERROR(away_->On(event));
+    if (event.kind == Kind::kObjectBegin || event.kind == Kind::kArrayBegin) ++away_depth_;
+    if (event.kind == Kind::kObjectEnd || event.kind == Kind::kArrayEnd) --away_depth_;
+    if (away_depth_ == 0) away_ = nullptr;
+    return absl::OkStatus();
+  }
+
+  absl::Status OnTree(const JsonEvent& event) {
     switch (event.kind) {
       case Kind::kNull:
         return Add(nullptr);
@@ -96,13 +114,13 @@ class TreeBuilder : public JsonHandler {
       case Kind::kObjectEnd:
       case Kind::kArrayEnd:
         open_.pop_back();
+        keys_.pop_back();
         slot_ = open_.empty() ? root_ : open_.back();
         return absl::OkStatus();
     }
     return absl::OkStatus();
   }
 
- private:
   /// Where the next value goes: behind the last element, or to the key before it.
   json* Place(json value) {
     json* slot = slot_;
@@ -119,6 +137,7 @@ class TreeBuilder : public JsonHandler {
   }
   absl::Status Open(json value) {
     open_.push_back(Place(std::move(value)));
+    keys_.emplace_back();
     slot_ = open_.back();
     return absl::OkStatus();
   }
@@ -126,13 +145,22 @@ class TreeBuilder : public JsonHandler {
     auto& object = open_.back()->get_ref<json::object_t&>();
     const auto [it, added] = object.emplace(std::string(key), nullptr);
     slot_ = &it->second;
-    return added ? absl::OkStatus() : FileError(path_, Field(), "the key occurs twice");
+    if (!added) return FileError(path_, Field(), "the key occurs twice");
+    keys_.back() = std::string(key);
+    for (const JsonDetour& detour : detours_) {
+      if (detour.keys == keys_) away_ = detour.handler;
+    }
+    return absl::OkStatus();
   }
 
   const std::string& path_;
+  const absl::Span<const JsonDetour> detours_;
   json* root_;
-  json* slot_;               ///< where the value of the key just read goes, or what holds it
-  std::vector<json*> open_;  ///< objects and arrays that have begun and not ended
+  json* slot_;                     ///< where the value of the key just read goes, or what holds it
+  std::vector<json*> open_;        ///< objects and arrays that have begun and not ended
+  std::vector<std::string> keys_;  ///< of each of them, its last key; of an array, ""
+  JsonHandler* away_ = nullptr;    ///< who gets the events of the current value instead
+  int away_depth_ = 0;
 };
 
 /// `status` or a value of another type, from a member that may be absent.
@@ -277,23 +305,24 @@ JsonDocument::~JsonDocument() = default;
 
 JsonValue JsonDocument::root() const { return JsonValue(this, root_.get()); }
 
-absl::StatusOr<std::unique_ptr<JsonDocument>> JsonDocument::Parse(absl::string_view text,
-                                                                  const std::string& name) {
+absl::StatusOr<std::unique_ptr<JsonDocument>> JsonDocument::Parse(
+    absl::string_view text, const std::string& name, absl::Span<const JsonDetour> detours) {
   std::unique_ptr<JsonDocument> document(new JsonDocument(name));
-  TreeBuilder builder(document->path_, document->root_.get());
+  TreeBuilder builder(document->path_, detours, document->root_.get());
   QUANTD_RETURN_IF_ERROR(ReadJsonEvents(text, document->path_, &builder));
   return document;
 }
 
-absl::StatusOr<std::unique_ptr<JsonDocument>> JsonDocument::Open(const std::string& path,
-                                                                 uint64_t max_bytes) {
+absl::StatusOr<std::unique_ptr<JsonDocument>> JsonDocument::Open(
+    const std::string& path, uint64_t max_bytes, absl::Span<const JsonDetour> detours) {
   QUANTD_ASSIGN_OR_RETURN(const std::unique_ptr<MappedFile> file, MappedFile::Open(path));
   const absl::Span<const uint8_t> bytes = file->bytes();
   if (bytes.size() > max_bytes) {
     return FileError(path, "size",
                      absl::StrCat(bytes.size(), " bytes exceed the limit of ", max_bytes));
   }
-  return Parse(absl::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()), path);
+  return Parse(absl::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()), path,
+               detours);
 }
 
 }  // namespace quantd

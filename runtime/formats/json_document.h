@@ -11,7 +11,9 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "nlohmann/json_fwd.hpp"
+#include "runtime/formats/json_events.h"
 
 namespace quantd {
 
@@ -72,17 +74,24 @@ class JsonValue {
   const nlohmann::json* node_;
 };
 
+/// A value that is too large for the tree. Its events go to `handler`, and the tree has null in its
+/// place.
+struct JsonDetour {
+  std::vector<std::string> keys;  ///< the way to it from the top level, through objects
+  JsonHandler* handler;           ///< outlives the reading
+};
+
 /// A JSON file in memory. Immutable, thread-safe.
 class JsonDocument {
  public:
   /// Reads the file at `path`, at most `max_bytes` of it: in memory it takes up to some twenty
   /// times its size. Errors: those of MappedFile::Open; DATA_LOSS when it is longer, is no JSON
   /// (see ReadJsonEvents), or has an object with a key twice.
-  static absl::StatusOr<std::unique_ptr<JsonDocument>> Open(const std::string& path,
-                                                            uint64_t max_bytes);
+  static absl::StatusOr<std::unique_ptr<JsonDocument>> Open(
+      const std::string& path, uint64_t max_bytes, absl::Span<const JsonDetour> detours = {});
   /// Reads a text. `name` stands for the path.
-  static absl::StatusOr<std::unique_ptr<JsonDocument>> Parse(absl::string_view text,
-                                                             const std::string& name);
+  static absl::StatusOr<std::unique_ptr<JsonDocument>> Parse(
+      absl::string_view text, const std::string& name, absl::Span<const JsonDetour> detours = {});
   ~JsonDocument();
   JsonDocument(const JsonDocument&) = delete;
   JsonDocument& operator=(const JsonDocument&) = delete;

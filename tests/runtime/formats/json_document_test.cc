@@ -129,5 +129,44 @@ TEST(JsonDocument, OpensFilesUpToTheLimit) {
             absl::StatusCode::kDataLoss);
 }
 
+/// Counts the events of a value, and fails on "bad".
+class Recorder : public JsonHandler {
+ public:
+  absl::Status On(const JsonEvent& event) override {
+    if (event.text == "bad") return absl::DataLossError("bad");
+    ++events;
+    return absl::OkStatus();
+  }
+  std::string Field() const override { return "recorded"; }
+  int events = 0;
+};
+
+TEST(JsonDocument, LargeValuesTakeADetour) {
+  Recorder list, word;
+  const JsonDetour detours[] = {{{"a", "list"}, &list}, {{"a", "word"}, &word}};
+  const auto document = JsonDocument::Parse(
+      R"({"list": [1], "a": {"x": 1, "list": [[2, {"list": 3}], "s"], "word": "w", "y": 2}})",
+      "a.json", detours);
+  ASSERT_TRUE(document.ok()) << document.status();
+  EXPECT_EQ(list.events, 10);
+  EXPECT_EQ(word.events, 1);
+  const JsonValue root = (*document)->root();
+  EXPECT_EQ((*root.At("list")).Elements()->size(), 1u);
+  EXPECT_EQ((*(*root.At("a")).Find("list")), std::nullopt);
+  EXPECT_EQ(*(*root.At("a")).Int("y", 0, 0), 2);
+}
+
+TEST(JsonDocument, DetoursNameTheirFieldInErrors) {
+  Recorder list;
+  const JsonDetour detours[] = {{{"list"}, &list}};
+  EXPECT_THAT(JsonDocument::Parse(R"({"list": [1, "ba)", "a.json", detours).status().message(),
+              HasSubstr("a.json: recorded: not valid JSON"));
+  EXPECT_EQ(JsonDocument::Parse(R"({"list": ["bad"]})", "a.json", detours).status().message(),
+            "bad");
+  EXPECT_THAT(
+      JsonDocument::Parse(R"({"list": [], "list": []})", "a.json", detours).status().message(),
+      HasSubstr("the key occurs twice"));
+}
+
 }  // namespace
 }  // namespace quantd
