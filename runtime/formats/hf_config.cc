@@ -18,15 +18,6 @@ constexpr char kQuantizeFile[] = "quantize_config.json";
 constexpr uint64_t kMaxBytes = 8 << 20;
 constexpr int64_t kMaxInt = std::numeric_limits<int32_t>::max();
 
-/// A file of the folder; null if there is none.
-absl::StatusOr<std::unique_ptr<JsonDocument>> OpenIfThere(const ModelDirectory& directory,
-                                                          const char* name) {
-  if (!directory.Has(name)) return nullptr;
-  const absl::StatusOr<std::string> path = directory.Resolve(name);
-  if (!path.ok()) return FileError(directory.path(), name, path.status().message());
-  return JsonDocument::Open(*path, kMaxBytes);
-}
-
 absl::Status ReadInt(const JsonValue& object, absl::string_view key, std::optional<int32_t>* out) {
   QUANTD_ASSIGN_OR_RETURN(const std::optional<JsonValue> value, object.Find(key));
   if (!value) return absl::OkStatus();
@@ -40,22 +31,6 @@ absl::Status ReadNumber(const JsonValue& object, absl::string_view key, double m
   QUANTD_ASSIGN_OR_RETURN(const std::optional<JsonValue> value, object.Find(key));
   if (!value) return absl::OkStatus();
   QUANTD_ASSIGN_OR_RETURN(*out, value->Number(0, max));
-  return absl::OkStatus();
-}
-
-/// A token id or a list of them.
-absl::Status ReadEosTokens(const JsonValue& object, std::vector<int32_t>* out) {
-  QUANTD_ASSIGN_OR_RETURN(const std::optional<JsonValue> value, object.Find("eos_token_id"));
-  if (!value) return absl::OkStatus();
-  std::vector<JsonValue> ids = {*value};
-  if (value->is_array()) {
-    QUANTD_ASSIGN_OR_RETURN(ids, value->Elements());
-  }
-  out->clear();
-  for (const JsonValue& element : ids) {
-    QUANTD_ASSIGN_OR_RETURN(const int64_t id, element.Int(0, kMaxInt));
-    out->push_back(static_cast<int32_t>(id));
-  }
   return absl::OkStatus();
 }
 
@@ -80,17 +55,41 @@ absl::Status ReadSampling(const JsonValue& object, GenerationDefaults* out) {
 
 }  // namespace
 
+absl::StatusOr<std::unique_ptr<JsonDocument>> OpenJsonIfThere(const ModelDirectory& directory,
+                                                              const char* name,
+                                                              uint64_t max_bytes) {
+  if (!directory.Has(name)) return nullptr;
+  const absl::StatusOr<std::string> path = directory.Resolve(name);
+  if (!path.ok()) return FileError(directory.path(), name, path.status().message());
+  return JsonDocument::Open(*path, max_bytes);
+}
+
+absl::Status ReadEosTokens(const JsonValue& object, std::vector<int32_t>* out) {
+  QUANTD_ASSIGN_OR_RETURN(const std::optional<JsonValue> value, object.Find("eos_token_id"));
+  if (!value) return absl::OkStatus();
+  std::vector<JsonValue> ids = {*value};
+  if (value->is_array()) {
+    QUANTD_ASSIGN_OR_RETURN(ids, value->Elements());
+  }
+  out->clear();
+  for (const JsonValue& element : ids) {
+    QUANTD_ASSIGN_OR_RETURN(const int64_t id, element.Int(0, kMaxInt));
+    out->push_back(static_cast<int32_t>(id));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::unique_ptr<HfConfig>> HfConfig::Open(const ModelDirectory& directory) {
   QUANTD_ASSIGN_OR_RETURN(std::unique_ptr<JsonDocument> config,
-                          OpenIfThere(directory, kConfigFile));
+                          OpenJsonIfThere(directory, kConfigFile, kMaxBytes));
   if (config == nullptr) {
     return absl::NotFoundError(
         absl::StrCat(directory.path(), ": holds no ", kConfigFile, "; is it a model's folder?"));
   }
   QUANTD_ASSIGN_OR_RETURN(std::unique_ptr<JsonDocument> generation,
-                          OpenIfThere(directory, kGenerationFile));
+                          OpenJsonIfThere(directory, kGenerationFile, kMaxBytes));
   QUANTD_ASSIGN_OR_RETURN(std::unique_ptr<JsonDocument> quantize,
-                          OpenIfThere(directory, kQuantizeFile));
+                          OpenJsonIfThere(directory, kQuantizeFile, kMaxBytes));
   return Read(std::move(config), std::move(generation), std::move(quantize));
 }
 

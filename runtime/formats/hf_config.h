@@ -25,6 +25,14 @@ struct GenerationDefaults {
   std::optional<int32_t> top_k, max_new_tokens;
 };
 
+/// A JSON file of the folder, at most `max_bytes` of it; null if there is none. Errors: those of
+/// JsonDocument; DATA_LOSS for a link that leads out of the folder.
+absl::StatusOr<std::unique_ptr<JsonDocument>> OpenJsonIfThere(const ModelDirectory& directory,
+                                                              const char* name, uint64_t max_bytes);
+
+/// Reads "eos_token_id", an id or a list of them; *out stays as it is if `object` has none.
+absl::Status ReadEosTokens(const JsonValue& object, std::vector<int32_t>* out);
+
 /// The configuration of a Hugging Face model: config.json and, where it exists,
 /// generation_config.json. What all models have is read here; the hyper-parameters of a family are
 /// read from language_model() with the typed look-ups of JsonValue, whose errors name file and key.

@@ -47,6 +47,7 @@ absl::StatusOr<Charsmap> Charsmap::Parse(absl::string_view blob) {
       return absl::DataLossError(absl::StrCat("a replacement of ", text.size(), " bytes; at most ",
                                               kLongestReplacement, " are read"));
     }
+    map.longest_replacement_ = std::max(map.longest_replacement_, text.size());
     if (!IsUtf8(text)) return absl::DataLossError("a replacement is no UTF-8");
   }
   map.replacements_.assign(replacements.data(), replacements.size());

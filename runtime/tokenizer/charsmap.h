@@ -30,11 +30,15 @@ class Charsmap {
     return Find(text, /*longest=*/false);
   }
 
+  /// Bytes of the longest replacement.
+  size_t longest_replacement() const { return longest_replacement_; }
+
  private:
   std::optional<Rule> Find(absl::string_view text, bool longest) const;
 
   std::vector<uint32_t> units_;
   std::string replacements_;
+  size_t longest_replacement_ = 0;
 };
 
 }  // namespace quantd

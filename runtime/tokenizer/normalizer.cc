@@ -111,6 +111,28 @@ void CleanForNmt(std::string* text) {
   });
 }
 
+void ReplaceByCharsmap(const Charsmap& charsmap, std::string* text) {
+  constexpr size_t kLongestCluster = 5;
+  std::string out;
+  out.reserve(text->size());
+  const auto replace = [&](absl::string_view part) {
+    const auto rule = charsmap.Shortest(part);
+    if (rule.has_value()) out.append(rule->replacement.data(), rule->replacement.size());
+    return rule.has_value();
+  };
+  for (absl::string_view rest = *text; !rest.empty();) {
+    absl::string_view cluster = rest.substr(0, GraphemeLength(rest));
+    rest.remove_prefix(cluster.size());
+    if (cluster.size() <= kLongestCluster && replace(cluster)) continue;
+    while (!cluster.empty()) {
+      const absl::string_view character = cluster.substr(0, NextUtf8(cluster).length);
+      cluster.remove_prefix(character.size());
+      if (!replace(character)) out.append(character.data(), character.size());
+    }
+  }
+  *text = std::move(out);
+}
+
 Normalizer MakeBertNormalizer(const BertNormalization& rules) {
   return [rules](bool, std::string* text) {
     if (rules.clean_text) CleanForBert(text);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "runtime/tokenizer/charsmap.h"
 #include "runtime/tokenizer/regex.h"
 
 namespace quantd {
@@ -34,6 +35,11 @@ void CleanForBert(std::string* text);
 void SpaceOutChinese(std::string* text);
 /// The cleaning of SentencePiece's "nmt" rules: drops some controls, makes others a space.
 void CleanForNmt(std::string* text);
+
+/// SentencePiece's compiled rules as tokenizer.json applies them: each grapheme cluster of less
+/// than six bytes is replaced as a whole by the shortest rule it begins with; else each of its
+/// characters is.
+void ReplaceByCharsmap(const Charsmap& charsmap, std::string* text);
 
 /// BERT's whole normalization.
 struct BertNormalization {

@@ -156,13 +156,6 @@ class SpellStep final : public PreTokenizerStep {
   }
 };
 
-class UnspellStep final : public PreTokenizerStep {
- public:
-  void Apply(RegexSearch*, Pieces* pieces) const override {
-    RewritePieces(BytesOfSpelling, pieces);
-  }
-};
-
 }  // namespace
 
 std::unique_ptr<const PreTokenizerStep> SplitAt(Pattern pattern, SplitBehavior behavior,
@@ -191,7 +184,6 @@ std::unique_ptr<const PreTokenizerStep> ByteLevelSplit(bool add_prefix_space, bo
 }
 
 std::unique_ptr<const PreTokenizerStep> SpellBytes() { return std::make_unique<SpellStep>(); }
-std::unique_ptr<const PreTokenizerStep> UnspellBytes() { return std::make_unique<UnspellStep>(); }
 
 Pieces PreTokenizer::Split(absl::string_view text, bool text_start) const {
   Pieces pieces;

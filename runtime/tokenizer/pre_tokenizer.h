@@ -44,9 +44,8 @@ std::unique_ptr<const PreTokenizerStep> Metaspace(std::string replacement, Prepe
 /// The cutting of "ByteLevel": optionally a space in front of each piece that does not begin with
 /// one, optionally GPT-2's pattern. The bytes stay as they are.
 std::unique_ptr<const PreTokenizerStep> ByteLevelSplit(bool add_prefix_space, bool use_regex);
-/// Spells the bytes of each piece in the byte alphabet (byte_alphabet.h), and back.
+/// Spells the bytes of each piece in the byte alphabet (byte_alphabet.h).
 std::unique_ptr<const PreTokenizerStep> SpellBytes();
-std::unique_ptr<const PreTokenizerStep> UnspellBytes();
 
 /// A list of steps. Immutable, thread-safe.
 class PreTokenizer {

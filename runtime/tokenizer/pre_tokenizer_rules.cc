@@ -98,9 +98,19 @@ struct LinearForm {
 constexpr LinearForm kLinearForms[] = {{kTrailingSpace, R"((?<!\s)\s+$)"}};
 
 // More patterns of linear cost, from tokenizer.json files.
-constexpr const char* kMorePatterns[] = {kGpt2Pattern, kCl100k,     R"(\w+|[^\w\s]+)", R"( {2,})",
-                                         R"(\s+)",     R"(\s)",     R"(\d)",           R"(\d+)",
-                                         R"([0-9])",   R"([0-9]+)", R"(\n)",           R"( )"};
+constexpr const char* kMorePatterns[] = {kGpt2Pattern,
+                                         kCl100k,
+                                         R"([\w\x{200C}\x{200D}]+|[^\w\s\x{200C}\x{200D}]+)",
+                                         R"(\w+|[^\w\s]+)",
+                                         R"( {2,})",
+                                         R"(\s+)",
+                                         R"(\s)",
+                                         R"(\d)",
+                                         R"(\d+)",
+                                         R"([0-9])",
+                                         R"([0-9]+)",
+                                         R"(\n)",
+                                         R"( )"};
 
 // Translated pattern -> translated pattern to compile in its place.
 const absl::flat_hash_map<std::string, std::string>& LinearPatterns() {

@@ -1,11 +1,18 @@
 #include "runtime/tokenizer/tokenizer.h"
 
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "kernels/base/status_macros.h"
+#include "runtime/formats/file_error.h"
+#include "runtime/formats/model_directory.h"
 #include "runtime/tokenizer/gguf_tokenizers.h"
+#include "runtime/tokenizer/hf_tokenizer.h"
+#include "runtime/tokenizer/sentencepiece_file.h"
 #include "runtime/tokenizer/special_tokens.h"
 #include "runtime/tokenizer/utf8.h"
 
@@ -13,6 +20,8 @@ namespace quantd {
 namespace {
 
 constexpr char kModelKey[] = "tokenizer.ggml.model";
+constexpr char kJsonFile[] = "tokenizer.json";
+constexpr char kSentencePieceFile[] = "tokenizer.model";
 
 struct ModelRow {
   const char* name;
@@ -40,6 +49,35 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::FromGguf(const GgufFile& f
   return absl::UnimplementedError(absl::StrCat(file.path(), ": ", kModelKey, ": '",
                                                model.substr(0, 64), "' is not known; known are ",
                                                known));
+}
+
+absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::FromDirectory(const std::string& path) {
+  QUANTD_ASSIGN_OR_RETURN(const ModelDirectory directory, ModelDirectory::Open(path));
+  QUANTD_ASSIGN_OR_RETURN(const HfTokenizerConfig config, ReadHfTokenizerConfig(directory));
+  for (const char* name : {kJsonFile, kSentencePieceFile}) {
+    if (!directory.Has(name)) continue;
+    const absl::StatusOr<std::string> file = directory.Resolve(name);
+    if (!file.ok()) return FileError(path, name, file.status().message());
+    if (name == kSentencePieceFile) return OpenSentencePieceTokenizer(*file, config);
+    QUANTD_ASSIGN_OR_RETURN(HfTokenizerFile json, HfTokenizerFile::Open(*file));
+    return MakeHfTokenizer(std::move(json), config);
+  }
+  return absl::NotFoundError(absl::StrCat(path, ": holds neither ", kJsonFile, " nor ",
+                                          kSentencePieceFile, "; is it a model's folder?"));
+}
+
+absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Open(const std::string& path) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) return FromDirectory(path);
+  if (absl::EndsWith(path, ".json")) {
+    QUANTD_ASSIGN_OR_RETURN(HfTokenizerFile json, HfTokenizerFile::Open(path));
+    return MakeHfTokenizer(std::move(json), HfTokenizerConfig());
+  }
+  if (absl::EndsWith(path, ".model")) {
+    return OpenSentencePieceTokenizer(path, HfTokenizerConfig());
+  }
+  QUANTD_ASSIGN_OR_RETURN(const std::unique_ptr<GgufFile> file, GgufFile::Open(path));
+  return FromGguf(*file);
 }
 
 std::vector<int32_t> Tokenizer::Encode(absl::string_view text, const EncodeOptions& options) const {

@@ -67,7 +67,6 @@ bool IsPunctuation(char32_t code) {
 bool IsControl(char32_t code) {
   if (code == '\t' || code == '\n' || code == '\r') return false;
   switch (Category(code)) {
-    case UTF8PROC_CATEGORY_CN:
     case UTF8PROC_CATEGORY_CC:
     case UTF8PROC_CATEGORY_CF:
     case UTF8PROC_CATEGORY_CS:
@@ -97,6 +96,20 @@ bool IsWordCharacter(char32_t code) {
 }
 
 bool IsBertChinese(char32_t code) { return InRanges(kBertChinese, code); }
+
+size_t GraphemeLength(absl::string_view text) {
+  absl::string_view rest = text;
+  utf8proc_int32_t state = 0;
+  auto last = static_cast<utf8proc_int32_t>(TakeCharacter(&rest));
+  while (!rest.empty()) {
+    absl::string_view after = rest;
+    const auto next = static_cast<utf8proc_int32_t>(TakeCharacter(&after));
+    if (utf8proc_grapheme_break_stateful(last, next, &state)) break;
+    rest = after;
+    last = next;
+  }
+  return text.size() - rest.size();
+}
 
 void AppendLowerCase(char32_t code, std::string* out) {
   if (code == 0x130) {

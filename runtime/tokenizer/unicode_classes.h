@@ -1,7 +1,10 @@
 #ifndef QUANTD_RUNTIME_TOKENIZER_UNICODE_CLASSES_H_
 #define QUANTD_RUNTIME_TOKENIZER_UNICODE_CLASSES_H_
 
+#include <cstddef>
 #include <string>
+
+#include "absl/strings/string_view.h"
 
 namespace quantd {
 
@@ -14,7 +17,7 @@ bool IsWhiteSpace(char32_t code);
 bool IsNumeric(char32_t code);
 /// Category P, and the ASCII symbols that people call punctuation ($ + < = > ^ ` | ~).
 bool IsPunctuation(char32_t code);
-/// Category C (controls, formats, private use, unassigned), but for tab, line feed and return.
+/// Controls, formats and private use (Cc, Cf, Cs, Co), but for tab, line feed and return.
 bool IsControl(char32_t code);
 /// Category M: combining marks.
 bool IsMark(char32_t code);
@@ -24,6 +27,10 @@ bool IsNonspacingMark(char32_t code);
 bool IsWordCharacter(char32_t code);
 /// The blocks of Chinese characters that BERT puts spaces around.
 bool IsBertChinese(char32_t code);
+
+/// Bytes of the grapheme cluster (UAX #29, extended) that `text`, valid UTF-8 and not empty, begins
+/// with.
+size_t GraphemeLength(absl::string_view text);
 
 /// Appends the lower case of a code point on its own (SpecialCasing without conditions): one code
 /// point, two for U+0130.

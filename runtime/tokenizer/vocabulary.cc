@@ -111,6 +111,19 @@ absl::Status ReadSpecialIds(const GgufFile& file, Vocabulary* vocabulary) {
   QUANTD_ASSIGN_OR_RETURN(vocabulary->unknown, ReadTokenId(file, "unknown", count));
   QUANTD_ASSIGN_OR_RETURN(const auto eot, ReadTokenId(file, "eot", count));
   QUANTD_ASSIGN_OR_RETURN(const auto eom, ReadTokenId(file, "eom", count));
+  CompleteSpecialIds({eot, eom}, vocabulary);
+  // A file without types cannot say that these are control tokens, but they never are text.
+  if (file.Find(kTypesKey) == nullptr) {
+    if (vocabulary->bos) vocabulary->types[*vocabulary->bos] = TokenType::kControl;
+    for (const int32_t id : vocabulary->end_ids) vocabulary->types[id] = TokenType::kControl;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void CompleteSpecialIds(std::initializer_list<std::optional<int32_t>> more_ends,
+                        Vocabulary* vocabulary) {
   if (!vocabulary->bos) vocabulary->bos = FindToken(*vocabulary, "<s>", TokenType::kControl);
   if (!vocabulary->eos) vocabulary->eos = FindToken(*vocabulary, "</s>", TokenType::kControl);
   if (!vocabulary->unknown) {
@@ -125,20 +138,11 @@ absl::Status ReadSpecialIds(const GgufFile& file, Vocabulary* vocabulary) {
     if (id && std::find(ends.begin(), ends.end(), *id) == ends.end()) ends.push_back(*id);
   };
   add_end(vocabulary->eos);
-  add_end(eot);
-  add_end(eom);
+  for (const std::optional<int32_t>& end : more_ends) add_end(end);
   for (const absl::string_view name : kEndNames) {
     add_end(FindToken(*vocabulary, name, TokenType::kControl));
   }
-  // A file without types cannot say that these are control tokens, but they never are text.
-  if (file.Find(kTypesKey) == nullptr) {
-    if (vocabulary->bos) vocabulary->types[*vocabulary->bos] = TokenType::kControl;
-    for (const int32_t id : vocabulary->end_ids) vocabulary->types[id] = TokenType::kControl;
-  }
-  return absl::OkStatus();
 }
-
-}  // namespace
 
 absl::StatusOr<std::optional<int32_t>> ReadTokenId(const GgufFile& file, const char* name,
                                                    size_t vocab_size) {

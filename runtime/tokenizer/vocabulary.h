@@ -2,6 +2,7 @@
 #define QUANTD_RUNTIME_TOKENIZER_VOCABULARY_H_
 
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <vector>
 
@@ -25,6 +26,11 @@ struct Vocabulary {
 /// Reads tokenizer.ggml.{tokens,token_type,scores,*_token_id,add_*_token}. Errors: DATA_LOSS naming
 /// file and key.
 absl::StatusOr<Vocabulary> ReadVocabulary(const GgufFile& file);
+
+/// Sets what the vocabulary does not say: BOS, EOS and the unknown token by their usual texts and
+/// types, and end_ids: EOS, `more_ends`, and the control tokens by which chat formats end a turn.
+void CompleteSpecialIds(std::initializer_list<std::optional<int32_t>> more_ends,
+                        Vocabulary* vocabulary);
 
 /// tokenizer.ggml.NAME_token_id, or nullopt. Errors: DATA_LOSS, also for an id beyond `vocab_size`.
 absl::StatusOr<std::optional<int32_t>> ReadTokenId(const GgufFile& file, const char* name,

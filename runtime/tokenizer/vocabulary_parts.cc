@@ -1,5 +1,8 @@
 #include "runtime/tokenizer/vocabulary_parts.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "runtime/tokenizer/utf8.h"
 
 namespace quantd {
@@ -37,6 +40,14 @@ TokenizerParts PartsOfVocabulary(const Vocabulary& vocabulary, const DecodeText&
     }
   }
   return parts;
+}
+
+void AddEndIds(absl::Span<const int32_t> ids, TokenizerParts* parts) {
+  std::vector<int32_t>& ends = parts->end_ids;
+  for (const int32_t id : ids) {
+    if (static_cast<size_t>(id) >= parts->types.size()) continue;
+    if (std::find(ends.begin(), ends.end(), id) == ends.end()) ends.push_back(id);
+  }
 }
 
 std::array<int32_t, 256> ByteTokens(const Vocabulary& vocabulary) {

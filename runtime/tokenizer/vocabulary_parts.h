@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "runtime/tokenizer/pipeline_tokenizer.h"
 #include "runtime/tokenizer/vocabulary.h"
 
@@ -17,6 +18,10 @@ namespace quantd {
 /// user-defined token.
 using DecodeText = std::function<std::string(TokenType, absl::string_view)>;
 TokenizerParts PartsOfVocabulary(const Vocabulary& vocabulary, const DecodeText& decode);
+
+/// Adds ids that end a generation, without those that are in the list or in no vocabulary (a model
+/// may have more ids than its tokenizer).
+void AddEndIds(absl::Span<const int32_t> ids, TokenizerParts* parts);
 
 /// The token of each byte, "<0x00>" to "<0xFF>", or -1.
 std::array<int32_t, 256> ByteTokens(const Vocabulary& vocabulary);

@@ -80,9 +80,7 @@ int Encode(const Tokenizer& tokenizer, const std::string& text, const TokenizeOp
 }
 
 int Tokenize(const TokenizeOptions& options) {
-  const auto file = GgufFile::Open(options.model);
-  if (!file.ok()) return Fail(kCommand, file.status());
-  const auto tokenizer = Tokenizer::FromGguf(**file);
+  const auto tokenizer = Tokenizer::Open(options.model);
   if (!tokenizer.ok()) return Fail(kCommand, tokenizer.status());
   const auto input = ReadStdin(kCommand, options.decode ? "token ids" : "the text");
   if (!input.ok()) return Fail(kCommand, input.status());
@@ -96,7 +94,11 @@ void AddTokenize(CLI::App& app, CommandFn* run) {
   auto options = std::make_shared<TokenizeOptions>();
   CLI::App* command =
       app.add_subcommand("tokenize", "Text to token ids and back, with a model's vocabulary");
-  command->add_option("model", options->model, "A .gguf file; one with a vocabulary alone will do")
+  command
+      ->add_option(
+          "model", options->model,
+          "A .gguf file (one with a vocabulary alone will do), a folder with tokenizer.json or\n"
+          "tokenizer.model, or one of these files")
       ->required()
       ->type_name("MODEL");
   CLI::Option* decode = command->add_flag(
@@ -118,6 +120,7 @@ void AddTokenize(CLI::App& app, CommandFn* run) {
       "Examples:\n"
       "  printf 'Hello world' | quantd tokenize model.gguf\n"
       "  printf 'Hello world' | quantd tokenize model.gguf --bos --json\n"
+      "  printf 'Hello world' | quantd tokenize models/qwen2/\n"
       "  echo '[15043, 3186]' | quantd tokenize model.gguf --decode");
   command->callback([=] { *run = [options] { return Tokenize(*options); }; });
 }

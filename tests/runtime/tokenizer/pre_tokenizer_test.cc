@@ -74,10 +74,6 @@ TEST(PreTokenizerTest, StepsAfterSpellingSeeTheAlphabet) {
   EXPECT_EQ(
       Split(List(SpellBytes(), SplitAt(std::string("Ġ"), SplitBehavior::kMergedWithNext)), "é b"),
       "Ã©|Ġb");
-  EXPECT_EQ(Split(List(SpellBytes(), SplitAt(std::string("Ġ"), SplitBehavior::kMergedWithNext),
-                       UnspellBytes()),
-                  "é b"),
-            "é| b");
 }
 
 }  // namespace

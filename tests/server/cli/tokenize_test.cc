@@ -1,5 +1,6 @@
 #include "gmock/gmock.h"
 #include "tests/server/cli/cli_runner.h"
+#include "tests/support/test_data.h"
 
 namespace quantd {
 namespace {
@@ -50,6 +51,21 @@ TEST(Tokenize, ListsIdsWithTheirPieces) {
   EXPECT_EQ(lines, ids.size());
   EXPECT_THAT(text.out, testing::StartsWith("1\t(BOS)\n"));
   EXPECT_THAT(text.out, testing::EndsWith("\t\"\\n\"\n"));  // a newline is shown, not obeyed
+}
+
+TEST(Tokenize, ReadsTokenizersOfHuggingFaceAndSentencePiece) {
+  for (const char* name :
+       {"llama2.json", "sentencepiece-bpe", "sentencepiece-bpe/tokenizer.model"}) {
+    const std::string path = SourcePath("tests/golden/tokenizers/") + name;
+    const std::string text = "The server reads a model.";
+    const CliResult ids = RunQuantd({"tokenize", path, "--json"}, text);
+    ASSERT_EQ(ids.code, 0) << ids.err;
+    EXPECT_LT(ids.Json().size(), text.size());
+    EXPECT_EQ(RunQuantd({"tokenize", path, "--decode"}, ids.out).out, text);
+  }
+  const CliResult none = RunQuantd({"tokenize", SourcePath("tests/golden")}, "a");
+  EXPECT_NE(none.code, 0);
+  EXPECT_THAT(none.err, HasSubstr("holds neither tokenizer.json nor tokenizer.model"));
 }
 
 TEST(Tokenize, DecodeRefusesWhatIsNoId) {

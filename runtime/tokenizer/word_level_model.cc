@@ -1,0 +1,22 @@
+#include "runtime/tokenizer/word_level_model.h"
+
+namespace quantd {
+
+class WordLevelModel::WordLevelEncoder final : public WordModel::Encoder {
+ public:
+  explicit WordLevelEncoder(const WordLevelModel* model) : model_(*model) {}
+
+  void Encode(absl::string_view word, std::vector<int32_t>* ids) override {
+    const auto found = model_.words_.find(word);
+    ids->push_back(found == model_.words_.end() ? model_.unknown_ : found->second);
+  }
+
+ private:
+  const WordLevelModel& model_;
+};
+
+std::unique_ptr<WordModel::Encoder> WordLevelModel::NewEncoder() const {
+  return std::make_unique<WordLevelEncoder>(this);
+}
+
+}  // namespace quantd
