@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the seeds of the safetensors, safetensors_index and hf_config fuzzers into the folder given
+"""Writes the seeds of the safetensors, safetensors_index, hf_config and tokenizer_json fuzzers into the folder given
 (tests/fuzz/corpus): small valid inputs that reach every branch of the readers. Deterministic: the
 seeds are committed, this program says where they came from."""
 
@@ -74,12 +74,81 @@ CONFIGS = {
 }
 
 
+def part(kind, **members):
+    return {"type": kind, **members}
+
+
+def sequence(name, *parts):
+    return {"type": "Sequence", name: list(parts)}
+
+
+LETTERS = {"<unk>": 0, "a": 1, "b": 2, "ab": 3, "Ġ": 4, "Ġab": 5, "▁": 6, "##b": 7, "the": 8}
+ADDED = [
+    {"id": 9, "content": "<s>", "special": True, "normalized": False},
+    {"id": 10, "content": "</s>", "special": True, "lstrip": True, "rstrip": True},
+    {"id": 11, "content": "ab ", "normalized": True, "single_word": True},
+]
+TEMPLATE = part("TemplateProcessing", single=[{"SpecialToken": {"id": "<s>"}}, {"Sequence": {"id": "A"}}],
+                special_tokens={"<s>": {"id": "<s>", "ids": [9], "tokens": ["<s>"]}})
+TOKENIZERS = {
+    "byte_level": {
+        "normalizer": part("NFC"),
+        "pre_tokenizer": sequence("pretokenizers", part("Split", pattern={"Regex": r"\p{L}+|\s+(?!\S)"}, behavior="Isolated"),
+                                  part("Digits", individual_digits=True), part("ByteLevel", add_prefix_space=True)),
+        "post_processor": sequence("processors", part("ByteLevel"), TEMPLATE),
+        "decoder": part("ByteLevel"),
+        "model": part("BPE", unk_token="<unk>", fuse_unk=True, vocab=LETTERS, merges=["a b", ["Ġ", "ab"]]),
+    },
+    "fallback": {
+        "normalizer": sequence("normalizers", part("Prepend", prepend="▁"),
+                               part("Replace", pattern={"String": " "}, content="▁")),
+        "decoder": sequence("decoders", part("Replace", pattern={"String": "▁"}, content=" "), part("ByteFallback"),
+                            part("Fuse"), part("Strip", content=" ", start=1, stop=0)),
+        "model": part("BPE", unk_token="<unk>", byte_fallback=True, vocab=LETTERS, merges=["a b"], ignore_merges=True),
+    },
+    "unigram": {
+        "normalizer": sequence("normalizers", part("Nmt"), part("NFKD"), part("StripAccents"), part("Strip")),
+        "pre_tokenizer": part("Metaspace", replacement="▁", prepend_scheme="first", split=True),
+        "decoder": part("Metaspace", replacement="▁"),
+        "model": part("Unigram", unk_id=0, vocab=[[text, -id] for text, id in LETTERS.items()]),
+    },
+    "wordpiece": {
+        "normalizer": part("BertNormalizer", strip_accents=None),
+        "pre_tokenizer": part("BertPreTokenizer"),
+        "post_processor": part("BertProcessing", cls=["<s>", 9], sep=["</s>", 10]),
+        "decoder": part("WordPiece", prefix="##"),
+        "model": part("WordPiece", unk_token="<unk>", vocab=LETTERS),
+    },
+    "wordlevel": {
+        "pre_tokenizer": sequence("pretokenizers", part("Whitespace"), part("Punctuation", behavior="Contiguous")),
+        "model": part("WordLevel", unk_token="<unk>", vocab=LETTERS),
+    },
+}
+
+
+def field(number, data):
+    return bytes([number << 3 | 2, len(data)]) + data
+
+
+def sentencepiece(kind):
+    pieces = [("<unk>", 2), ("<s>", 3), ("</s>", 3), ("▁ab", 1), ("ab", 1), ("a", 1), ("b", 1), ("▁", 1), ("<0x41>", 6)]
+    model = b"".join(
+        field(1, field(1, text.encode()) + b"\x15" + struct.pack("<f", -i) + bytes([3 << 3, type_]))
+        for i, (text, type_) in enumerate(pieces))
+    return model + field(2, bytes([3 << 3, kind])) + field(3, bytes([3 << 3, 1, 4 << 3, 1]))
+
+
 def main():
     corpus = pathlib.Path(sys.argv[1])
     seeds = {"safetensors/" + name: data for name, data in SAFETENSORS.items()}
     seeds |= {"safetensors_index/" + name: json.dumps(index).encode() for name, index in INDEX.items()}
     seeds |= {"hf_config/" + name: json.dumps(config).encode() for name, config in CONFIGS.items()}
     seeds["hf_config/generation"] = json.dumps(CONFIGS["plain"]).encode() + b"\0" + json.dumps(GENERATION).encode()
+    seeds |= {
+        "tokenizer_json/" + name: json.dumps({**tokenizer, "added_tokens": ADDED}, ensure_ascii=False).encode()
+        for name, tokenizer in TOKENIZERS.items()
+    }
+    seeds |= {"tokenizer_json/model_" + name: sentencepiece(kind) for name, kind in {"unigram": 1, "bpe": 2}.items()}
     for name, data in seeds.items():
         path = corpus / name
         path.parent.mkdir(parents=True, exist_ok=True)

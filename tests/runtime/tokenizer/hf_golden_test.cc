@@ -6,27 +6,19 @@
 #include <vector>
 
 #include "absl/strings/escaping.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "runtime/formats/json_document.h"
 #include "runtime/tokenizer/tokenizer.h"
-#include "tests/support/test_data.h"
+#include "tests/runtime/tokenizer/golden_tokenizers.h"
 
 namespace quantd {
 namespace {
 
-// Small tokenizers and the ids that the libraries they come from give; see the script that wrote
-// them, tests/golden/make_tokenizers.py.
-const std::string& Folder() {
-  static const auto* const folder = new std::string(SourcePath("tests/golden/tokenizers"));
-  return *folder;
-}
-
 constexpr uint64_t kMaxBytes = 1 << 20;
 
 std::unique_ptr<JsonDocument> OpenJson(const std::string& name) {
-  auto document = JsonDocument::Open(absl::StrCat(Folder(), "/", name), kMaxBytes);
+  auto document = JsonDocument::Open(absl::StrCat(GoldenTokenizers(), "/", name), kMaxBytes);
   EXPECT_TRUE(document.ok()) << document.status();
   return std::move(document).value();
 }
@@ -49,26 +41,12 @@ std::vector<int32_t> ReadIds(const JsonValue& list) {
   return ids;
 }
 
-// Every NAME.json, and every folder.
-std::vector<std::string> Names() {
-  std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(Folder())) {
-    const std::string name = entry.path().filename();
-    if (entry.is_directory()) {
-      names.push_back(name);
-    } else if (!absl::EndsWith(name, ".expected.json") && name != "texts.json") {
-      names.push_back(entry.path().stem());
-    }
-  }
-  return names;
-}
-
 class HfGoldenTest : public testing::TestWithParam<std::string> {};
 
 TEST_P(HfGoldenTest, GivesTheIdsOfTheLibrary) {
-  const std::string path = absl::StrCat(Folder(), "/", GetParam());
+  const std::string path = GoldenTokenizerPath(GetParam());
   const bool folder = std::filesystem::is_directory(path);
-  const auto tokenizer = Tokenizer::Open(folder ? path : path + ".json");
+  const auto tokenizer = Tokenizer::Open(path);
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
   const auto expected =
       OpenJson(absl::StrCat(GetParam(), folder ? "/expected.json" : ".expected.json"));
@@ -94,11 +72,12 @@ TEST_P(HfGoldenTest, GivesTheIdsOfTheLibrary) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Published, HfGoldenTest, testing::ValuesIn(Names()), [](const auto& info) {
-  std::string name = info.param;
-  name.erase(std::remove(name.begin(), name.end(), '-'), name.end());
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Published, HfGoldenTest, testing::ValuesIn(GoldenTokenizerNames()),
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           name.erase(std::remove(name.begin(), name.end(), '-'), name.end());
+                           return name;
+                         });
 
 }  // namespace
 }  // namespace quantd
