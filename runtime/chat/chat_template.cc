@@ -36,15 +36,6 @@ absl::Status CheckRole(const std::string& field, const std::string& role) {
   return FieldError(absl::StrCat(field, ".role"), "must be 1 to 64 characters of A-Z a-z 0-9 _ -");
 }
 
-bool IsUtf8(absl::string_view text) {
-  for (size_t at = 0; at < text.size();) {
-    const Utf8Step step = NextUtf8(text.substr(at));
-    if (!step.valid) return false;
-    at += step.length;
-  }
-  return true;
-}
-
 absl::StatusOr<Value> OutsideText(const std::string& field, const std::string& text) {
   if (!IsUtf8(text)) return FieldError(field, "is not valid UTF-8");
   return jinja::MakeOutsideString(text);
