@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "runtime/lifecycle/model_manager.h"
+#include "runtime/lifecycle/runtime_context.h"
 
 namespace quantd {
 
@@ -36,7 +37,8 @@ struct ServerConfig {
     std::string format = "text";  ///< text | json
   } log;
   struct Runtime {
-    int32_t threads = 0;    ///< 0 = one per physical core
+    int32_t threads = 0;  ///< 0 = one per physical core
+    PlacementOptions placement;
     std::string force_isa;  ///< "" = the best this machine has
     std::string force_kernel;
     int64_t memory_limit_bytes = 0;   ///< 0 = what the system has

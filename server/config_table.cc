@@ -10,6 +10,7 @@
 #include "kernels/base/status_macros.h"
 #include "runtime/lifecycle/kernel_tuner.h"
 #include "runtime/lifecycle/load_plan.h"
+#include "runtime/lifecycle/runtime_context.h"
 #include "server/host_port.h"
 #include "server/scalar_text.h"
 
@@ -148,7 +149,27 @@ std::vector<FieldRow<ServerConfig>> MakeServerFields() {
        .unit = "threads",
        .min = 0,
        .max = 1024,
-       .meaning = "Threads that compute. 0 = one per physical core that the process may use."},
+       .meaning = "Threads that compute. 0 = one per physical core that the process may use, at "
+                  "most as many as the CPU limit of its control group."},
+      {.path = "runtime.pin_threads",
+       .kind = K::kBool,
+       .ref = QUANTD_REF(C, runtime.placement.pin_threads),
+       .meaning =
+           "Keep each of them on a CPU of its own, cores first, then their hardware "
+           "threads; an error when there are not enough. For machines that do nothing else."},
+      {.path = "runtime.numa",
+       .kind = K::kString,
+       .ref = QUANTD_REF(C, runtime.placement.numa),
+       .check = +[](const std::string& text) { return CheckNuma(text); },
+       .meaning = "On machines with several memory nodes: none leaves placement to the system, "
+                  "interleave spreads weights and KV caches over the nodes, a number keeps "
+                  "threads and memory on that node."},
+      {.path = "runtime.huge_pages",
+       .kind = K::kString,
+       .ref = QUANTD_REF(C, runtime.placement.huge_pages),
+       .check = +[](const std::string& text) { return OneOf(text, HugePageModes()); },
+       .meaning = "Huge pages for weights and KV caches: auto asks the system for them, on also "
+                  "refuses to start where it gives none, off asks for none."},
       {.path = "runtime.force_isa",
        .kind = K::kString,
        .ref = QUANTD_REF(C, runtime.force_isa),

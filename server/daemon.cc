@@ -337,6 +337,7 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const ServerConfig& config
   QUANTD_ASSIGN_OR_RETURN(Authenticator auth, Authenticator::FromFile(config.grpc.auth_token_file));
   RuntimeContext::Options options;
   options.threads = config.runtime.threads;
+  options.placement = config.runtime.placement;
   options.force_isa = config.runtime.force_isa;
   options.force_kernel = config.runtime.force_kernel;
   options.tuning = TuningOptions(config);

@@ -1,6 +1,5 @@
 #include "kernels/base/hardware.h"
 
-#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -132,21 +131,6 @@ uint32_t IsasFrom(const std::vector<std::string>& features) {
   return isas;
 }
 
-// CPUs of this process's affinity mask. 8192 CPUs are what Linux can be built for.
-std::vector<int> AllowedCpus() {
-  constexpr int kMaxCpus = 8192;
-  std::vector<int> cpus;
-  cpu_set_t* const set = CPU_ALLOC(kMaxCpus);
-  const size_t bytes = CPU_ALLOC_SIZE(kMaxCpus);
-  if (set != nullptr && sched_getaffinity(0, bytes, set) == 0) {
-    for (int cpu = 0; cpu < kMaxCpus; ++cpu) {
-      if (CPU_ISSET_S(cpu, bytes, set)) cpus.push_back(cpu);
-    }
-  }
-  CPU_FREE(set);
-  return cpus;
-}
-
 // A line "<key>   <number> kB" of /proc/meminfo, in bytes; 0 when absent.
 int64_t MemInfoBytes(const char* key) {
   std::ifstream file("/proc/meminfo");
@@ -170,12 +154,7 @@ Hardware Probe() {
   const int online = std::max(1, static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)));
   hardware.logical_cpus = allowed.empty() ? online : static_cast<int>(allowed.size());
   hardware.physical_cores = topology.physical_cores > 0 ? topology.physical_cores : online;
-  const int cores = topology.allowed_cores > 0 ? topology.allowed_cores : hardware.logical_cpus;
-  hardware.usable_threads = std::min(hardware.physical_cores, cores);
-  if (limits.cpus > 0) {  // a thread more than the quota has the whole process throttled
-    hardware.usable_threads = std::min(hardware.usable_threads, static_cast<int>(limits.cpus));
-  }
-  hardware.usable_threads = std::max(1, hardware.usable_threads);
+  hardware.usable_threads = UsableThreads(topology, hardware.logical_cpus, limits.cpus);
 
   hardware.l2_bytes = topology.l2_bytes;
   hardware.l3_bytes = topology.l3_bytes;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/base/check.h"
+#include "kernels/base/cpu_placement.h"
 #include "kernels/base/hardware.h"
 
 namespace quantd {
@@ -109,6 +110,18 @@ void ThreadPool::Run(absl::FunctionRef<void(int thread)> task) {
   state_->Announce();
   task(0);
   state_->WaitForWorkers();
+}
+
+absl::Status ThreadPool::Pin(const std::vector<int>& cpus) {
+  QUANTD_CHECK(static_cast<int>(cpus.size()) == size_, "every thread is given a CPU");
+  std::vector<absl::Status> results(size_);
+  Run([&](int thread) {
+    if (thread > 0) results[thread] = ConfineThread({cpus[thread]});
+  });
+  for (const absl::Status& result : results) {
+    if (!result.ok()) return result;
+  }
+  return absl::OkStatus();
 }
 
 void ThreadPool::ParallelFor(int64_t n, int64_t grain,

@@ -3,8 +3,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
 
 namespace quantd {
 
@@ -21,6 +23,10 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int size() const { return size_; }
+
+  /// Keeps thread i on CPU cpus[i] from now on, for i from 1 on; thread 0 is whoever calls Run, and
+  /// finds the first CPU free. Must not be called during a Run. Errors: as the system refuses.
+  absl::Status Pin(const std::vector<int>& cpus);
 
   /// Calls task(thread) once for each thread in [0, size()), in parallel, and waits for all.
   void Run(absl::FunctionRef<void(int thread)> task);

@@ -25,7 +25,13 @@ absl::StatusOr<std::unique_ptr<RuntimeContext>> RuntimeContext::Create(const Opt
   std::unique_ptr<RuntimeContext> context(new RuntimeContext);
   QUANTD_ASSIGN_OR_RETURN(context->kernels_,
                           KernelSet::Create(ProbeHardware(), forced, options.inject_kernel_fault));
-  context->pool_ = std::make_unique<ThreadPool>(options.threads);
+  QUANTD_ASSIGN_OR_RETURN(
+      const Placement placement,
+      PlanPlacement(options.placement, options.threads, ProbePlacementMachine()));
+  QUANTD_RETURN_IF_ERROR(SetMemoryPolicy(placement.memory));
+  if (!placement.confined.empty()) QUANTD_RETURN_IF_ERROR(ConfineThread(placement.confined));
+  context->pool_ = std::make_unique<ThreadPool>(placement.threads);
+  if (!placement.pinned.empty()) QUANTD_RETURN_IF_ERROR(context->pool_->Pin(placement.pinned));
   context->tuner_ =
       std::make_unique<KernelTuner>(*context->kernels_, *context->pool_, options.tuning);
   return context;

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "kernels/base/cpu_placement.h"
 #include "kernels/kernel_set.h"
 #include "runtime/lifecycle/kernel_tuner.h"
 
@@ -16,13 +17,15 @@ namespace quantd {
 class RuntimeContext {
  public:
   struct Options {
-    int threads = 0;        ///< 0 = one per physical core the process may use
+    int threads = 0;  ///< 0 = one per physical core the process may use
+    PlacementOptions placement;
     std::string force_isa;  ///< "" = QUANTD_FORCE_ISA, else no override
     std::string force_kernel;
     std::string inject_kernel_fault;  ///< name of a kernel to fail its self-check; tests only
     KernelTuner::Options tuning;
   };
-  /// Errors: those of KernelSet::Create.
+  /// Confines the calling thread where options.placement asks for that, and sets the memory policy
+  /// of the process. Errors: those of KernelSet::Create and PlanPlacement.
   static absl::StatusOr<std::unique_ptr<RuntimeContext>> Create(const Options& options);
 
   const Hardware& hardware() const { return kernels_->hardware(); }

@@ -203,6 +203,9 @@ TEST(ConfigErrorTest, OutOfRangeValues) {
       {"runtime: {threads: -1}", "runtime.threads: -1 is not within 0 to 1024"},
       {"runtime: {threads: 1025}", "is not within 0 to 1024"},
       {"runtime: {tokenizer_threads: 0}", "is not within 1 to 256"},
+      {"runtime: {numa: all}", "runtime.numa: 'all' is neither none, interleave nor a node"},
+      {"runtime: {numa: -1}", "'-1' is neither"},
+      {"runtime: {huge_pages: always}", "'always' is none of auto, on, off"},
       {"grpc: {max_receive_bytes: 1023}", "is not within 1KiB to 1GiB"},
       {"grpc: {max_receive_bytes: 1073741825}", "is not within 1KiB to 1GiB"},
       {"shutdown: {drain: 25h}", "25h is not within 0 to 24h"},
@@ -349,6 +352,9 @@ std::string OtherValue(const ConfigField& field) {
                                                              {"log.level", "error"},
                                                              {"log.format", "json"},
                                                              {"runtime.tuning_cache", "read-only"},
+                                                             {"runtime.numa", "interleave"},
+                                                             {"runtime.huge_pages", "off"},
+                                                             {"runtime.pin_threads", "true"},
                                                              {"name", "some-model"},
                                                              {"kv_type", "f32"}};
   const auto known = strings.find(field.path);
@@ -403,11 +409,12 @@ TEST(EveryFieldTest, TheTableHasAllMembersOfTheStructs) {
                                 key, ca, token] = grpc;
   [[maybe_unused]] const auto& [http_address] = http;
   [[maybe_unused]] const auto& [level, format] = log;
-  [[maybe_unused]] const auto& [threads, isa, kernel, memory, tokenizers, calibrate, cache,
-                                folder] = runtime;
+  [[maybe_unused]] const auto& [threads, placement, isa, kernel, memory, tokenizers, calibrate,
+                                cache, folder] = runtime;
+  [[maybe_unused]] const auto& [pin, numa, huge_pages] = placement;
   [[maybe_unused]] const auto& [drain] = shutdown;
   [[maybe_unused]] const auto& [sequences, budget, requests, tokens, prefix, watchdog] = engine;
-  EXPECT_EQ(ConfigFields().size(), 11u + 1u + 2u + 8u + 1u + 6u);
+  EXPECT_EQ(ConfigFields().size(), 11u + 1u + 2u + 11u + 1u + 6u);
   const ModelSpec model;
   [[maybe_unused]] const auto& [name, path, context, kv_bytes, kv_type, chat_template,
                                 model_engine] = model;

@@ -90,12 +90,59 @@ TEST_F(SystemLimits, TopologyCountsCoresNotThreads) {
   Write(cpu + "cpu0/cache/index3/size", "32M\n");
   const CpuTopology all = ReadCpuTopology(root_, {0, 1, 2, 3, 6, 7});
   EXPECT_EQ(all.physical_cores, 3);
-  EXPECT_EQ(all.allowed_cores, 3);
+  ASSERT_EQ(all.allowed_cores.size(), 3u);
+  EXPECT_EQ(all.allowed_cores[1].cpus, (std::vector<int>{1, 3}));
+  EXPECT_EQ(all.allowed_cores[1].node, 0);  // sysfs tells of none
   EXPECT_EQ(all.l2_bytes, kMiB);
   EXPECT_EQ(all.l3_bytes, 32 * kMiB);
   const CpuTopology two = ReadCpuTopology(root_, {0, 2, 7});
   EXPECT_EQ(two.physical_cores, 3);
-  EXPECT_EQ(two.allowed_cores, 2);
+  ASSERT_EQ(two.allowed_cores.size(), 2u);
+  EXPECT_EQ(two.allowed_cores[0].cpus, (std::vector<int>{0, 2}));
+  EXPECT_EQ(two.allowed_cores[1].cpus, (std::vector<int>{7}));
+}
+
+TEST_F(SystemLimits, TopologyTellsTheNodes) {
+  const std::string cpu = "/sys/devices/system/cpu/", node = "/sys/devices/system/node/";
+  Write(cpu + "online", "0-3\n");
+  for (const int i : {0, 1, 2, 3}) {
+    Write(cpu + "cpu" + std::to_string(i) + "/topology/thread_siblings_list", std::to_string(i));
+  }
+  Write(node + "online", "0,2\n");
+  Write(node + "node0/cpulist", "0,2\n");
+  Write(node + "node2/cpulist", "1,3\n");
+  const CpuTopology topology = ReadCpuTopology(root_, {0, 1, 3});
+  ASSERT_EQ(topology.allowed_cores.size(), 3u);
+  EXPECT_EQ(topology.allowed_cores[0].node, 0);
+  EXPECT_EQ(topology.allowed_cores[1].node, 2);
+  EXPECT_EQ(topology.allowed_cores[2].node, 2);
+}
+
+// From made-up files to the number of threads: 8 CPUs, 4 cores.
+TEST_F(SystemLimits, ThreadsAreCoresWithinAffinityAndQuota) {
+  const std::string cpu = "/sys/devices/system/cpu/";
+  Write(cpu + "online", "0-7\n");
+  for (int i = 0; i < 8; ++i) {
+    Write(cpu + "cpu" + std::to_string(i) + "/topology/thread_siblings_list",
+          std::to_string(i % 4) + "," + std::to_string(i % 4 + 4));
+  }
+  const auto threads = [&](const std::vector<int>& allowed) {
+    return UsableThreads(ReadCpuTopology(root_, allowed), static_cast<int>(allowed.size()),
+                         ReadCgroupLimits(root_).cpus);
+  };
+  EXPECT_EQ(threads({0, 1, 2, 3, 4, 5, 6, 7}), 4);
+  EXPECT_EQ(threads({0, 4, 1}), 2);
+  EXPECT_EQ(threads({7}), 1);
+  Write("/proc/self/cgroup", "0::/a\n");
+  Write("/sys/fs/cgroup/a/cpu.max", "250000 100000\n");
+  EXPECT_EQ(threads({0, 1, 2, 3}), 2);
+  Write("/sys/fs/cgroup/a/cpu.max", "50000 100000\n");
+  EXPECT_EQ(threads({0, 1, 2, 3}), 1);
+  Write("/proc/self/cgroup", "2:cpu,cpuacct:/b\n");
+  Write("/sys/fs/cgroup/cpu/b/cpu.cfs_quota_us", "300000\n");
+  Write("/sys/fs/cgroup/cpu/b/cpu.cfs_period_us", "100000\n");
+  EXPECT_EQ(threads({0, 1, 2, 3}), 3);
+  EXPECT_EQ(UsableThreads({}, 6, 0), 6);  // a system that does not tell its cores
 }
 
 TEST_F(SystemLimits, TopologyOfNothingIsZero) {

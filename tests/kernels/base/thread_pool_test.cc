@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "kernels/base/cpu_topology.h"
 #include "kernels/base/hardware.h"
 
 namespace quantd {
@@ -35,6 +36,20 @@ TEST(ThreadPool, WorksAfterItsThreadsWentToSleep) {
     pool.Run([&](int) { ++calls; });
   }
   EXPECT_EQ(calls, 15);
+}
+
+TEST(ThreadPool, PinnedThreadsStayOnTheirCpus) {
+  const std::vector<int> allowed = AllowedCpus();
+  if (allowed.empty()) GTEST_SKIP() << "the system does not tell its CPUs";
+  ThreadPool pool(3);
+  const int cpu = allowed.back();
+  ASSERT_TRUE(pool.Pin({cpu, cpu, cpu}).ok());
+  std::vector<std::vector<int>> seen(3);
+  pool.Run([&](int thread) { seen[thread] = AllowedCpus(); });
+  EXPECT_EQ(seen[0], allowed);  // the caller's thread is its own
+  EXPECT_EQ(seen[1], std::vector<int>{cpu});
+  EXPECT_EQ(seen[2], std::vector<int>{cpu});
+  EXPECT_FALSE(pool.Pin({cpu, cpu, 100000}).ok());
 }
 
 TEST(ThreadPool, WaitsForSlowWorkers) {
