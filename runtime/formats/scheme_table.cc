@@ -10,6 +10,7 @@
 #include "kernels/base/status_macros.h"
 #include "runtime/formats/schemes.h"
 #include "runtime/quantize/quantize_row.h"
+#include "runtime/quantize/row_floats.h"
 
 namespace quantd {
 namespace {
@@ -121,12 +122,12 @@ absl::StatusOr<std::vector<float>> ReadFloats(const GgufFile& file, const GgufTe
   const GgufScheme* scheme = FindGgufScheme(tensor.type);
   QUANTD_CHECK(scheme != nullptr, "the parser lets no tensor of an unread type pass");
   const GgufWeightSource source(file, tensor, *scheme);
-  std::vector<float> floats;
-  floats.reserve(static_cast<size_t>(source.rows() * source.cols()));
+  const int64_t cols = source.cols();
+  std::vector<float> floats(static_cast<size_t>(source.rows() * cols));
   QuantTensor row;
   for (int64_t r = 0; r < source.rows(); ++r) {
     QUANTD_RETURN_IF_ERROR(source.Decode(r, 1, &row));
-    for (int64_t c = 0; c < source.cols(); ++c) floats.push_back(row.At(0, c));
+    RowFloats(row, 0, floats.data() + r * cols);
   }
   return floats;
 }

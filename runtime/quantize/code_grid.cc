@@ -35,18 +35,26 @@ CodeGrid::CodeGrid(const QuantFormat& format) : table_(TableValues(format.table)
 void CodeGrid::Nearest(const float* weights, int count, float offset, float inverse,
                        uint8_t* codes) const {
   if (table_.empty()) {
-    const float low = static_cast<float>(min_code_), high = static_cast<float>(max_code_);
     for (int i = 0; i < count; ++i) {
-      const float code = std::clamp((weights[i] - offset) * inverse + bias_, low, high);
-      codes[i] = static_cast<uint8_t>(static_cast<int>(code + 0.5f));  // rounds: code >= 0
+      codes[i] = static_cast<uint8_t>(NearestInteger((weights[i] - offset) * inverse));
     }
     return;
   }
   for (int i = 0; i < count; ++i) {
-    const float value = (weights[i] - offset) * inverse;
-    int rank = 0;
-    for (const float bound : bounds_) rank += value > bound;
-    codes[i] = sorted_[rank];
+    codes[i] = sorted_[NearestRank((weights[i] - offset) * inverse)];
+  }
+}
+
+void CodeGrid::NearestValues(const float* weights, int count, float offset, float inverse,
+                             float* values) const {
+  if (table_.empty()) {
+    for (int i = 0; i < count; ++i) {
+      values[i] = static_cast<float>(NearestInteger((weights[i] - offset) * inverse)) - bias_;
+    }
+    return;
+  }
+  for (int i = 0; i < count; ++i) {
+    values[i] = table_[sorted_[NearestRank((weights[i] - offset) * inverse)]];
   }
 }
 

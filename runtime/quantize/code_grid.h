@@ -1,8 +1,10 @@
 #ifndef QUANTD_RUNTIME_QUANTIZE_CODE_GRID_H_
 #define QUANTD_RUNTIME_QUANTIZE_CODE_GRID_H_
 
+#include <algorithm>
 #include <cstdint>
 
+#include "absl/types/span.h"
 #include "kernels/base/quant_format.h"
 
 namespace quantd {
@@ -26,9 +28,25 @@ class CodeGrid {
 
   /// Codes of `count` weights: the nearest to (weight - offset) * inverse.
   void Nearest(const float* weights, int count, float offset, float inverse, uint8_t* codes) const;
+  /// The values of those codes.
+  void NearestValues(const float* weights, int count, float offset, float inverse,
+                     float* values) const;
 
  private:
   static constexpr int kTableSize = 16;
+
+  /// Integer codes only: the code nearest to a scaled weight.
+  int NearestInteger(float scaled) const {
+    const float code =
+        std::clamp(scaled + bias_, static_cast<float>(min_code_), static_cast<float>(max_code_));
+    return static_cast<int>(code + 0.5f);  // rounds, since code >= 0
+  }
+  /// Tables only: place of the nearest value among the sorted ones.
+  int NearestRank(float scaled) const {
+    int rank = 0;
+    for (const float bound : bounds_) rank += scaled > bound;
+    return rank;
+  }
 
   float bias_ = 0;
   int min_code_ = 0, max_code_ = 0;

@@ -2,21 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <vector>
 
 #include "kernels/base/check.h"
 #include "runtime/quantize/code_grid.h"
 #include "runtime/quantize/scale_rounding.h"
+#include "runtime/quantize/super_group.h"
 
 namespace quantd {
 namespace {
-
-/// weight = scale * value(code) + min
-struct GroupFit {
-  float scale = 0;
-  float min = 0;  ///< 0 without mins
-};
 
 /// The weight of largest magnitude, with its sign.
 float Extreme(const float* weights, int64_t count) {
@@ -104,38 +98,12 @@ class RowQuantizer {
   }
 
   void QuantizeSuperGroup(int64_t begin) {
-    GroupFit fits[kSuperGroup / 16];
+    GroupFit fits[SuperGroup::kMaxGroups];
     const int count = kSuperGroup / group_size_;
-    GroupFit widest;
-    for (int i = 0; i < count; ++i) {
-      fits[i] = Fit(begin + i);
-      if (std::fabs(fits[i].scale) > std::fabs(widest.scale)) widest.scale = fits[i].scale;
-      widest.min = std::min(widest.min, fits[i].min);
-    }
-    const SubScaleRange range = SubScales(format_);
-    const float last = static_cast<float>(range.low < 0 ? range.low : range.high);
-    const float scale = RoundScale(format_.scale, widest.scale / last);
-    const float min = RoundScale(format_.scale, widest.min / static_cast<float>(range.high));
-    const int64_t super = (first_group_ + begin) / count;
-    out_.scales[super] = scale;
-    if (has_min()) out_.mins[super] = min;
-    for (int i = 0; i < count; ++i) {
-      const int64_t at = first_group_ + begin + i;
-      out_.sub_scales[at] =
-          static_cast<int8_t>(SubScale(fits[i].scale * InverseScale(scale), range.low, range.high));
-      GroupFit fit{scale * static_cast<float>(out_.sub_scales[at]), 0};
-      if (has_min()) {
-        out_.sub_mins[at] =
-            static_cast<uint8_t>(SubScale(fits[i].min * InverseScale(min), 0, range.high));
-        fit.min = min * static_cast<float>(out_.sub_mins[at]);
-      }
-      AssignCodes(begin + i, fit);
-    }
-  }
-
-  static int SubScale(float wanted, int low, int high) {
-    return static_cast<int>(
-        std::nearbyint(std::clamp(wanted, static_cast<float>(low), static_cast<float>(high))));
+    for (int g = 0; g < count; ++g) fits[g] = Fit(begin + g);
+    const SuperGroup rounded = RoundSuperGroup(format_, absl::MakeConstSpan(fits, count));
+    rounded.Store((first_group_ + begin) / count, count, &out_);
+    for (int g = 0; g < count; ++g) AssignCodes(begin + g, rounded.Group(g));
   }
 
   const QuantFormat& format_;

@@ -39,12 +39,6 @@ float RoundScale(ScaleType type, float value) {
   return value;
 }
 
-SubScaleRange SubScales(const QuantFormat& format) {
-  if (format.zero == ZeroType::kMin) return {0, format.bits == 2 ? 15 : 63};
-  if (format.bits == 6) return {-128, 127};
-  return {-32, 31};
-}
-
 float InverseScale(float scale) {
   return std::fabs(scale) < std::numeric_limits<float>::min() ? 0 : 1 / scale;
 }

@@ -10,13 +10,6 @@ namespace quantd {
 /// grid.
 float RoundScale(ScaleType type, float value);
 
-/// The integers that the lower level of a two-level format holds.
-struct SubScaleRange {
-  int low;   ///< 0 for formats with mins, else negative and as far as `high` or further
-  int high;  ///< also the largest sub-min, where there are mins
-};
-SubScaleRange SubScales(const QuantFormat& format);
-
 /// 1 / scale; 0 when the scale is so small that its group is taken for zero.
 float InverseScale(float scale);
 

@@ -27,19 +27,6 @@ TEST(ScaleRounding, PowersOfTwoAreRoundedUp) {
   EXPECT_TRUE(std::isfinite(12 * RoundScale(ScaleType::kE8M0, 3e38f)));
 }
 
-TEST(ScaleRounding, SubScalesAreThoseOfTheTypes) {
-  const auto expect = [](const QuantFormat& format, int low, int high) {
-    EXPECT_EQ(SubScales(format).low, low) << FormatName(format);
-    EXPECT_EQ(SubScales(format).high, high) << FormatName(format);
-  };
-  expect(kQ2_K, 0, 15);
-  expect(kQ3_K, -32, 31);
-  expect(kQ4_K, 0, 63);
-  expect(kQ5_K, 0, 63);
-  expect(kQ6_K, -128, 127);
-  expect(kIq4Xs, -32, 31);
-}
-
 TEST(ScaleRounding, TheInverseIsFinite) {
   EXPECT_EQ(InverseScale(-4), -0.25f);
   EXPECT_EQ(InverseScale(0), 0);
