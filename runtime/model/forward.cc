@@ -43,6 +43,7 @@ void ForwardPass::Run(const Batch& batch, const KvView& kv, absl::Span<float> lo
   });
   for (int32_t layer = 0; layer < config_.layers; ++layer) RunLayer(layer, batch.logit_rows);
   if (rows_ == 0) return;
+  if (observer_) observer_(weights_.output(), normed_.row(0), rows_, config_.dim);
   activations_.Set(normed_.row(0), rows_, config_.dim, config_.dim);
   const GemmOutput output = {&weights_.output(), logits.data(), config_.vocab};
   RunGemm(kernels_, activations_, absl::MakeConstSpan(&output, 1), pool_);
@@ -115,6 +116,7 @@ void ForwardPass::Multiply(const Matrix& x, std::initializer_list<Product> produ
   size_t count = 0;
   for (const Product& product : products) {
     outputs[count++] = {&product.linear->weight, product.out->row(0), product.out->cols};
+    if (observer_) observer_(product.linear->weight, x.row(0), rows_, x.cols);
   }
   activations_.Set(x.row(0), rows_, x.cols, x.cols);
   RunGemm(kernels_, activations_, absl::MakeConstSpan(outputs.data(), count), pool_);

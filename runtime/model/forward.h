@@ -2,7 +2,9 @@
 #define QUANTD_RUNTIME_MODEL_FORWARD_H_
 
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
@@ -26,6 +28,11 @@ class ForwardPass {
  public:
   ForwardPass(const ModelConfig& config, const Weights& weights, const KernelSet& kernels,
               ThreadPool& pool);
+
+  /// See Model::ObserveInputs; a matrix is named by its address.
+  using InputObserver = std::function<void(const PackedWeight& matrix, const float* rows,
+                                           int64_t count, int64_t cols)>;
+  void ObserveInputs(InputObserver observer) { observer_ = std::move(observer); }
 
   /// See Model::Forward.
   void Run(const Batch& batch, const KvView& kv, absl::Span<float> logits);
@@ -78,6 +85,7 @@ class ForwardPass {
   Matrix x_, normed_, delta_;
   Matrix q_, k_, v_, attended_, gate_, up_;
   Activations activations_;
+  InputObserver observer_;
 };
 
 }  // namespace quantd

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "kernels/base/check.h"
 #include "kernels/base/status_macros.h"
@@ -15,10 +16,12 @@ namespace {
 // Rows of a typical batched step, for which the report names a kernel.
 constexpr int64_t kReportedBatch = 32;
 
-// One report per matrix of the model. `format` of the scheme table decides: PackWeight keeps it.
+// One report per matrix of the model. `format` of the scheme table decides, or F32: PackWeight
+// keeps it.
 absl::StatusOr<std::vector<WeightReport>> ReportMatrices(const GgufFile& file,
                                                          const ModelConfig& config,
-                                                         const KernelSet& kernels) {
+                                                         const KernelSet& kernels,
+                                                         bool decode_to_float) {
   std::vector<WeightReport> reports;
   for (const TensorSpec& spec : ModelTensors(config)) {
     if (spec.vector) continue;
@@ -26,12 +29,13 @@ absl::StatusOr<std::vector<WeightReport>> ReportMatrices(const GgufFile& file,
     QUANTD_CHECK(tensor != nullptr, "ReadModelConfig found every required tensor");
     const GgufScheme* scheme = FindGgufScheme(tensor->type);
     QUANTD_CHECK(scheme != nullptr, "the parser lets no tensor of an unread type pass");
-    if (!kernels.SupportsFormat(scheme->format)) {
+    const QuantFormat& format = decode_to_float ? kF32 : scheme->format;
+    if (!kernels.SupportsFormat(format)) {
       return absl::UnimplementedError(
           absl::StrCat(file.path(), ": tensor ", spec.name, ": no kernel takes ", scheme->name));
     }
     const auto kernel = [&](int64_t m) {
-      return Describe(*kernels.SelectGemm(scheme->format, WeightLayout::kRows32, m));
+      return Describe(*kernels.SelectGemm(format, WeightLayout::kRows32, m));
     };
     const GemmKernelInfo decode = kernel(1);
     WeightReport report;
@@ -75,7 +79,8 @@ absl::StatusOr<std::unique_ptr<Model>> Model::Load(const GgufFile& file, const K
   QUANTD_ASSIGN_OR_RETURN(Weights weights, LoadWeights(file, config, kernels, pool, options));
   const std::vector<const PackedWeight*> packed = PackedWeights(weights);
   if (options.packed) options.packed(packed);
-  QUANTD_ASSIGN_OR_RETURN(std::vector<WeightReport> reports, ReportMatrices(file, config, kernels));
+  QUANTD_ASSIGN_OR_RETURN(std::vector<WeightReport> reports,
+                          ReportMatrices(file, config, kernels, options.decode_to_float));
   QUANTD_CHECK(packed.size() == reports.size(), "every matrix of the model is reported");
   for (size_t i = 0; i < packed.size(); ++i) reports[i].packed_bytes = packed[i]->bytes();
   auto model = std::unique_ptr<Model>(new Model);
@@ -102,10 +107,21 @@ void Model::Forward(const Batch& batch, const KvView& kv, absl::Span<float> logi
   impl_->forward.Run(batch, kv, logits);
 }
 
+void Model::ObserveInputs(const InputObserver& observer) {
+  if (!observer) return impl_->forward.ObserveInputs({});
+  absl::flat_hash_map<const PackedWeight*, size_t> places;
+  for (const PackedWeight* weight : PackedWeights(impl_->weights)) {
+    places.emplace(weight, places.size());
+  }
+  impl_->forward.ObserveInputs(
+      [observer, places](const PackedWeight& matrix, const float* rows, int64_t count,
+                         int64_t cols) { observer(places.at(&matrix), rows, count, cols); });
+}
+
 absl::StatusOr<std::vector<WeightReport>> ReportWeights(const GgufFile& file,
                                                         const KernelSet& kernels) {
   QUANTD_ASSIGN_OR_RETURN(const ModelConfig config, ReadModelConfig(file));
-  return ReportMatrices(file, config, kernels);
+  return ReportMatrices(file, config, kernels, /*decode_to_float=*/false);
 }
 
 }  // namespace quantd

@@ -28,6 +28,9 @@ struct LoadOptions {
   std::function<bool(const LoadProgress&)> progress;
   /// Called once with all packed matrices, before the report names their kernels.
   std::function<void(absl::Span<const PackedWeight* const>)> packed;
+  /// Decodes every matrix to F32: what the file's weights are worth in exact arithmetic. Slow and
+  /// large; for evaluation.
+  bool decode_to_float = false;
 };
 
 /// What one weight became at load: its format in the file and the kernels that will multiply it.
@@ -62,6 +65,13 @@ class Model {
   /// Runs one step: stores K and V of every row of the batch through `kv`, and writes the logits
   /// of batch.logit_rows to logits [logit_rows, vocab].
   void Forward(const Batch& batch, const KvView& kv, absl::Span<float> logits);
+
+  /// From now on Forward tells `observer` the input of every product, before it computes it:
+  /// `count` rows of `cols` floats, side by side, and the matrix that multiplies them, as its place
+  /// in Report(). For calibration; an empty function ends it.
+  using InputObserver =
+      std::function<void(size_t matrix, const float* rows, int64_t count, int64_t cols)>;
+  void ObserveInputs(const InputObserver& observer);
 
  private:
   Model();

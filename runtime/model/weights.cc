@@ -10,6 +10,7 @@
 #include "kernels/base/check.h"
 #include "kernels/base/status_macros.h"
 #include "runtime/formats/scheme_table.h"
+#include "runtime/quantize/row_floats.h"
 
 namespace quantd {
 namespace {
@@ -78,7 +79,8 @@ class Loader {
 
   absl::Status Matrix(absl::string_view name, PackedWeight* out) {
     const GgufTensor& tensor = Tensor(name);
-    QUANTD_ASSIGN_OR_RETURN(const std::unique_ptr<WeightSource> source, OpenWeight(file_, tensor));
+    QUANTD_ASSIGN_OR_RETURN(std::unique_ptr<WeightSource> source, OpenWeight(file_, tensor));
+    if (options_.decode_to_float) source = DecodedToFloat(std::move(source));
     QUANTD_ASSIGN_OR_RETURN(*out, PackWeight(*source, kernels_, pool_));
     return Done(tensor);
   }

@@ -1,71 +1,44 @@
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <memory>
-#include <sstream>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "CLI/CLI.hpp"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
-#include "runtime/model/perplexity.h"
 #include "server/cli/commands.h"
+#include "server/cli/evaluation.h"
 #include "server/cli/interrupt.h"
 #include "server/cli/json_output.h"
 #include "server/cli/local_runtime.h"
 #include "server/cli/output.h"
-#include "server/cli/progress.h"
 
 namespace quantd {
 namespace {
 
 constexpr char kCommand[] = "quantd eval";
+constexpr char kFloat[] = "float";  // --against: the model itself, decoded
 
 struct EvalOptions {
   std::string model, text;
+  std::string against;  ///< "" = nothing, "float", or a model
   int32_t chunk = 256;
   double limit = 0;  ///< 0 = none
   bool json = false;
   RuntimeFlags runtime;
 };
 
-absl::StatusOr<std::string> ReadText(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::ostringstream bytes;
-  // A directory opens but cannot be read; an empty file gives no characters, which is no error.
-  if (in.good() && in.peek() != std::ifstream::traits_type::eof()) bytes << in.rdbuf();
-  if (!in.is_open() || in.bad()) {
-    return absl::NotFoundError(absl::StrCat(path, ": cannot be read: ", std::strerror(errno)));
-  }
-  return bytes.str();
+/// Loads what the model is compared with; null when nothing is.
+absl::StatusOr<std::shared_ptr<ServedModel>> LoadReference(const EvalOptions& options,
+                                                           const RuntimeContext& runtime) {
+  if (options.against.empty()) return nullptr;
+  const bool itself = options.against == kFloat;
+  return LoadForOneSequence(runtime, itself ? options.model : options.against, options.runtime,
+                            {.decode_to_float = itself});
 }
 
-absl::StatusOr<PerplexityResult> Evaluate(const EvalOptions& options, ServedModel& served,
-                                          absl::string_view text) {
-  const Tokenizer& tokenizer = served.tokenizer();
-  PerplexityOptions perplexity;
-  perplexity.chunk = options.chunk;
-  perplexity.kv_type = served.kv_type();
-  EncodeOptions encode;
-  encode.add_bos = tokenizer.default_add_bos();
-  if (encode.add_bos) perplexity.bos = tokenizer.bos();
-
-  Progress bar(absl::StrCat("evaluating ", BaseName(options.text)), options.runtime.quiet);
-  perplexity.progress = [&](int64_t done, int64_t total) {
-    bar.Update(static_cast<double>(done) / static_cast<double>(total),
-               absl::StrCat("chunk ", done, " of ", total));
-    return !InterruptScope::Interrupted();
-  };
-  return ComputePerplexity(served.model(), tokenizer.Encode(text, encode), perplexity);
-}
-
-void PrintEvaluation(const EvalOptions& options, const ServedModel& served,
-                     const PerplexityResult& result, absl::Duration elapsed) {
-  if (options.json) {
-    PrintJson({{"model", options.model},
+void PrintAsJson(const EvalOptions& options, const ServedModel& served,
+                 const Evaluation& evaluation, absl::Duration elapsed) {
+  const PerplexityResult& result = evaluation.result;
+  Json json = {{"model", options.model},
                {"format", served.format()},
                {"text", options.text},
                {"perplexity", result.perplexity},
@@ -74,12 +47,23 @@ void PrintEvaluation(const EvalOptions& options, const ServedModel& served,
                {"chunks", result.chunks},
                {"tokens_scored", result.tokens_scored},
                {"kv_type", KvTypeName(served.kv_type())},
-               {"seconds", JsonSeconds(elapsed)}});
-    return;
+               {"seconds", JsonSeconds(elapsed)}};
+  if (evaluation.comparison) {
+    json["against"] = ComparisonJson(options.against, *evaluation.comparison);
   }
+  PrintJson(json);
+}
+
+void PrintEvaluation(const EvalOptions& options, const Evaluation& evaluation,
+                     absl::Duration elapsed) {
+  const PerplexityResult& result = evaluation.result;
   Print(absl::StrFormat("perplexity %.4f +- %.4f (%d tokens scored in %d chunks of %d, %s)\n",
                         result.perplexity, result.standard_error, result.tokens_scored,
                         result.chunks, options.chunk, FormatSeconds(elapsed)));
+  if (!evaluation.comparison) return;
+  const bool itself = options.against == kFloat;
+  Print(DescribeComparison(itself ? "its own weights in float" : options.against,
+                           *evaluation.comparison));
 }
 
 int Eval(const EvalOptions& options) {
@@ -91,18 +75,23 @@ int Eval(const EvalOptions& options) {
   const auto served = LoadForOneSequence(**runtime, options.model, options.runtime);
   if (!served.ok()) return Fail(kCommand, served.status());
 
+  const auto reference = LoadReference(options, **runtime);
+  if (!reference.ok()) return Fail(kCommand, reference.status());
+
   const absl::Time start = absl::Now();
-  const auto result = Evaluate(options, **served, *text);
-  if (!result.ok()) {
-    return Fail(kCommand,
-                absl::Status(result.status().code(),
-                             absl::StrCat(options.text, ": ", result.status().message())));
+  const auto evaluation =
+      Evaluate(**served, reference->get(), *text, options.chunk, options.runtime.quiet);
+  if (!evaluation.ok()) return Fail(kCommand, evaluation.status());
+  if (options.json) {
+    PrintAsJson(options, **served, *evaluation, absl::Now() - start);
+  } else {
+    PrintEvaluation(options, *evaluation, absl::Now() - start);
   }
-  PrintEvaluation(options, **served, *result, absl::Now() - start);
-  if (options.limit > 0 && result->perplexity > options.limit) {
+  const double perplexity = evaluation->result.perplexity;
+  if (options.limit > 0 && perplexity > options.limit) {
     return Fail(kCommand, absl::OutOfRangeError(
                               absl::StrFormat("%s: perplexity: %.4f is above --max-perplexity %g",
-                                              options.model, result->perplexity, options.limit)));
+                                              options.model, perplexity, options.limit)));
   }
   return kExitOk;
 }
@@ -125,23 +114,31 @@ void AddEval(CLI::App& app, CommandFn* run) {
       ->check(CLI::Range(3, 1 << 24))
       ->capture_default_str();
   command
+      ->add_option("--against", options->against,
+                   "Compare the predictions with those of this model of the same vocabulary, or,\n"
+                   "given 'float', with the model's own weights multiplied as floats")
+      ->type_name("MODEL");
+  command
       ->add_option("--max-perplexity", options->limit,
                    "Fail (exit code 1) when the result is above this; 0 = never")
       ->type_name("X")
       ->check(CheckNotNegative)
       ->capture_default_str();
   command->add_flag("--json", options->json,
-                    "One JSON object {model, perplexity, standard_error, tokens_scored, ...}");
+                    "One JSON object {model, perplexity, standard_error, tokens_scored, ...};\n"
+                    "with --against also {against: {perplexity, kl_mean, top1_agreement, ...}}");
   AddKvTypeFlag(command, &options->runtime.kv_type);
   AddThreadFlag(command, &options->runtime);
   AddKernelFlags(command, &options->runtime);
   AddQuietFlag(command, &options->runtime);
   command->footer(
       "Counted as llama.cpp's perplexity program does, so that figures can be compared. Lower is\n"
-      "better; compare formats of one model on one text with one chunk size.\n"
+      "better; compare formats of one model on one text with one chunk size. The KL divergence\n"
+      "from the model before quantization shows smaller losses: 0 = the same predictions.\n"
       "\n"
       "Examples:\n"
       "  quantd eval model-Q4_0.gguf --text heldout.txt\n"
+      "  quantd eval model-Q4_0.gguf --text heldout.txt --against model-f16.gguf\n"
       "  quantd eval model-Q4_0.gguf --text heldout.txt --max-perplexity 37.7 --json");
   command->callback([=] { *run = [options] { return Eval(*options); }; });
 }

@@ -87,17 +87,17 @@ LoadOptions ShowLoading(const std::string& path, const RuntimeFlags& flags) {
 absl::StatusOr<std::shared_ptr<ServedModel>> LoadForOneSequence(const RuntimeContext& runtime,
                                                                 const std::string& path,
                                                                 const RuntimeFlags& flags,
-                                                                int32_t max_context,
-                                                                const std::string& chat_template) {
+                                                                const LocalLoad& how) {
+  LoadOptions options = ShowLoading(path, flags);
+  options.decode_to_float = how.decode_to_float;
+  options.packed = TuneFor(runtime.tuner());
   ModelSpec spec;
   spec.name = "model";
   spec.path = path;
-  spec.max_context = max_context;
-  spec.chat_template = chat_template;
+  spec.max_context = how.max_context;
+  spec.chat_template = how.chat_template;
   spec.kv_type = ParseKvChoice(flags.kv_type);
   spec.engine.max_sequences = 1;
-  LoadOptions options = ShowLoading(path, flags);
-  options.packed = TuneFor(runtime.tuner());
   return ServedModel::Load(spec, runtime.kernels(), runtime.pool(), options, /*observer=*/nullptr);
 }
 

@@ -36,13 +36,20 @@ std::string CheckNotNegative(const std::string& number);
 /// Errors: those of KernelSet::Create.
 absl::StatusOr<std::unique_ptr<RuntimeContext>> OpenRuntime(const RuntimeFlags& flags);
 
+/// How a local command wants its model.
+struct LocalLoad {
+  int32_t max_context = 0;       ///< 0 = the model's own
+  std::string chat_template;     ///< "" likewise
+  bool decode_to_float = false;  ///< as in LoadOptions
+};
+
 /// Loads the model of a local command, for one sequence at a time: the KV cache promises no more
 /// memory than that. Draws progress on stderr; an interrupt (InterruptScope) cancels the load.
-/// `max_context` 0 = the model's own; `chat_template` "" likewise. Errors: those of
-/// ServedModel::Load.
-absl::StatusOr<std::shared_ptr<ServedModel>> LoadForOneSequence(
-    const RuntimeContext& runtime, const std::string& path, const RuntimeFlags& flags,
-    int32_t max_context = 0, const std::string& chat_template = "");
+/// Errors: those of ServedModel::Load.
+absl::StatusOr<std::shared_ptr<ServedModel>> LoadForOneSequence(const RuntimeContext& runtime,
+                                                                const std::string& path,
+                                                                const RuntimeFlags& flags,
+                                                                const LocalLoad& how = {});
 
 /// The last component of a path, for labels.
 std::string BaseName(const std::string& path);

@@ -310,8 +310,10 @@ int Run(RunOptions options) {
   auto interrupts = std::make_unique<InterruptScope>();
   const auto runtime = OpenRuntime(options.runtime);
   if (!runtime.ok()) return Fail(kCommand, runtime.status());
-  const auto model = LoadForOneSequence(**runtime, options.model, options.runtime,
-                                        options.max_context, options.chat_template);
+  LocalLoad how;
+  how.max_context = options.max_context;
+  how.chat_template = options.chat_template;
+  const auto model = LoadForOneSequence(**runtime, options.model, options.runtime, how);
   if (!model.ok()) return Fail(kCommand, model.status());
   if (options.chat) {
     interrupts.reset();  // each answer has its own

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/runtime/model/model_fixture.h"
 #include "tests/support/test_data.h"
@@ -234,6 +236,57 @@ TEST_F(ModelLoadTest, ReportNamesEveryMatrixWithItsKernels) {
   }
   EXPECT_EQ((*model)->weight_bytes(), packed);
   EXPECT_EQ((*model)->kv_layout(KvType::kF16).block_bytes(), 2 * 6 * 4 * 32 * 32 * 2);
+}
+
+// What a product computes with must not depend on whether the weights are decoded before or while.
+TEST(Model, DecodedToFloatItIsNearlyTheSameModel) {
+  const auto file = GgufFile::Open(SourcePath(kShakespeareQ4));
+  ASSERT_TRUE(file.ok()) << file.status();
+  LoadedModel quantized = LoadModelOrDie(SourcePath(kShakespeareQ4));
+  LoadOptions options;
+  options.decode_to_float = true;
+  const auto decoded = Model::Load(**file, *quantized.kernels, *quantized.pool, options);
+  ASSERT_TRUE(decoded.ok()) << decoded.status();
+  const WeightReport report = (*decoded)->Report()[0];
+  EXPECT_EQ(report.format, "Q4_0");
+  EXPECT_THAT(report.decode_kernel, testing::HasSubstr("f32"));
+  EXPECT_GT((*decoded)->weight_bytes(), 6 * quantized.model->weight_bytes());
+  const std::vector<int32_t> prompt = {680, 1064, 2007, 3};
+  const auto exact = Sequences(**decoded, KvType::kF32, 1).Step({{0, prompt}})[0];
+  const auto fast = Sequences(*quantized.model, KvType::kF32, 1).Step({{0, prompt}})[0];
+  float largest = 0, error = 0;
+  for (size_t i = 0; i < exact.size(); ++i) {
+    largest = std::max(largest, std::fabs(exact[i]));
+    error = std::max(error, std::fabs(exact[i] - fast[i]));
+  }
+  EXPECT_GT(error, 0);  // the activations are rounded to bytes
+  EXPECT_LT(error, 0.02f * largest);
+}
+
+TEST(Model, ObserverSeesTheInputOfEveryProduct) {
+  LoadedModel loaded = LoadModelOrDie(SourcePath(kShakespeareQ4));
+  const std::vector<WeightReport> report = loaded.model->Report();
+  std::map<std::string, int64_t> rows;
+  std::map<std::string, std::vector<float>> inputs;
+  loaded.model->ObserveInputs([&](size_t matrix, const float* input, int64_t count, int64_t cols) {
+    const WeightReport& weight = report[matrix];
+    EXPECT_EQ(cols, weight.k) << weight.name;
+    rows[weight.name] += count;
+    inputs[weight.name].assign(input, input + cols);
+  });
+  Sequences sequences(*loaded.model, KvType::kF16, 1);
+  sequences.Step({{0, {871, 2007, 5}}});
+  EXPECT_EQ(rows.size(), report.size() - 1) << "the embedding is only looked up";
+  EXPECT_EQ(rows["blk.0.attn_q.weight"], 3);
+  EXPECT_EQ(rows["blk.4.ffn_down.weight"], 3);
+  EXPECT_EQ(rows["blk.5.attn_v.weight"], 3);
+  EXPECT_EQ(rows["blk.5.attn_output.weight"], 1) << "behind the last attention one row is left";
+  EXPECT_EQ(rows["output.weight"], 1);
+  EXPECT_EQ(inputs["blk.2.attn_q.weight"], inputs["blk.2.attn_v.weight"]);
+  EXPECT_NE(inputs["blk.2.attn_q.weight"], inputs["blk.3.attn_q.weight"]);
+  loaded.model->ObserveInputs({});
+  sequences.Step({{0, {7}}});
+  EXPECT_EQ(rows["output.weight"], 1);
 }
 
 }  // namespace

@@ -78,6 +78,31 @@ TEST(Eval, AChunkLongerThanTheContextIsRefused) {
   EXPECT_THAT(result.err, HasSubstr("256"));
 }
 
+TEST(Eval, ComparesWithAnotherModelAndWithFloat) {
+  const TextFile file(kEnglish);
+  const auto against = [&](const std::string& model, const std::string& reference) {
+    const CliResult result = RunQuantd({"eval", DemoModel(model), "--text", file.path(), "--chunk",
+                                        "32", "--against", reference, "--json"});
+    EXPECT_EQ(result.code, 0) << result.err;
+    return result.Json()["against"];
+  };
+  const json itself = against("Q4_0", DemoModel("Q4_0"));
+  EXPECT_EQ(itself["kl_max"], 0);
+  EXPECT_EQ(itself["top1_agreement"], 1);
+  const json in_float = against("Q4_0", "float"), in_f16 = against("Q4_0", DemoModel("f16"));
+  EXPECT_EQ(in_float["model"], "float");
+  EXPECT_GT(in_float["kl_mean"].get<double>(), 0);
+  EXPECT_LT(in_float["kl_mean"].get<double>(), in_f16["kl_mean"].get<double>());
+  EXPECT_GT(in_f16["kl_standard_error"].get<double>(), 0);
+  EXPECT_GE(in_f16["kl_99th_percentile"].get<double>(), in_f16["kl_mean"].get<double>());
+  EXPECT_GT(in_f16["perplexity"].get<double>(), 1);
+
+  const CliResult text = RunQuantd({"eval", DemoModel("Q4_0"), "--text", file.path(), "--chunk",
+                                    "32", "--against", DemoModel("f16")});
+  EXPECT_THAT(text.out, HasSubstr("shakespeare-6m-f16.gguf: perplexity "));
+  EXPECT_THAT(text.out, HasSubstr("same most likely token "));
+}
+
 // llama.cpp's perplexity program on the same files and text.
 TEST(Eval, AgreesWithLlamaCpp) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -85,7 +110,7 @@ TEST(Eval, AgreesWithLlamaCpp) {
 #endif
   QUANTD_NEED_TEST_DATA(text, "text/shakespeare-heldout.txt");
   const std::pair<const char*, double> expected[] = {
-      {"f16", 37.515}, {"Q8_0", 37.525}, {"Q4_0", 37.501}};
+      {"f16", 37.515}, {"Q8_0", 37.525}, {"Q4_0", 37.501}, {"Q4_K_M", 37.506}};
   for (const auto& [format, perplexity] : expected) {
     const json got = RunQuantd({"eval", DemoModel(format), "--text", text, "--json"}).Json();
     EXPECT_NEAR(got["perplexity"].get<double>(), perplexity, 0.005 * perplexity) << format;
