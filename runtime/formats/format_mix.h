@@ -29,9 +29,14 @@ class FormatMix {
   /// Every name that Find knows: "F32, F16, ..., Q4_K_M".
   static std::string Names();
 
+  /// The same, but where one type is for all and has fewer than six bits, the output is of Q6_K: it
+  /// decides over every token and is a small part of the file. Mixes do that anyway.
+  FormatMix WithFineOutput() const;
+
   const char* name() const;
-  /// The type of a matrix. Where a mix's type has blocks of 256 and K is no multiple, a type with
-  /// blocks of 32 and as many bits or more takes its place, or F16; a single type is never replaced
+  /// general.file_type of a file of this mix.
+  uint32_t file_type() const;
+  /// The type of a matrix. A mix gives its FittingScheme; one type for all is never replaced by it
   /// (its blocks may then not fit).
   const GgufScheme& SchemeFor(const MatrixPlace& place) const;
 
@@ -41,8 +46,13 @@ class FormatMix {
   FormatMix(const GgufScheme* all, const Row* row) : all_(all), row_(row) {}
 
   const GgufScheme* all_;  ///< null for a mix
-  const Row* row_;         ///< null for a single type
+  const Row* row_;         ///< null for one type for all
+  bool fine_output_ = false;
 };
+
+/// The scheme itself where rows of `cols` weights are whole blocks, else one that comes near it in
+/// quality: of a type with blocks of 256 one with blocks of 32 and as many bits or more, or F16.
+const GgufScheme& FittingScheme(const GgufScheme& scheme, int64_t cols);
 
 }  // namespace quantd
 

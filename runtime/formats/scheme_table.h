@@ -21,6 +21,7 @@ struct GgufScheme {
   QuantFormat format;     ///< the canonical form it decodes to
   int64_t block_weights;  ///< weights per block; 1 for float types
   int64_t block_bytes;
+  uint32_t file_type;  ///< general.file_type of a file whose matrices are of this type
 
   /// Decodes one row of k weights (a multiple of block_weights) into row `row` of *out, whose
   /// buffers have their final size. False when the bytes are no valid encoding (a scale, or a

@@ -74,8 +74,9 @@ struct NibbleBlock {
     }
   }
 
-  static constexpr GgufScheme Scheme(uint32_t type_id, const char* name, QuantFormat format) {
-    return {type_id, name, format, kBlock, kBytes, DecodeRow, PackRow};
+  static constexpr GgufScheme Scheme(uint32_t type_id, const char* name, QuantFormat format,
+                                     uint32_t file_type) {
+    return {type_id, name, format, kBlock, kBytes, file_type, DecodeRow, PackRow};
   }
 };
 
@@ -135,13 +136,14 @@ void PackMxFp4Row(const QuantTensor& rows, int64_t row, uint8_t* bytes) {
 
 }  // namespace
 
-constinit const GgufScheme kQ4_0Scheme = NibbleBlock<4, false>::Scheme(2, "Q4_0", kQ4_0);
-constinit const GgufScheme kQ4_1Scheme = NibbleBlock<4, true>::Scheme(3, "Q4_1", kQ4_1);
-constinit const GgufScheme kQ5_0Scheme = NibbleBlock<5, false>::Scheme(6, "Q5_0", kQ5_0);
-constinit const GgufScheme kQ5_1Scheme = NibbleBlock<5, true>::Scheme(7, "Q5_1", kQ5_1);
-constinit const GgufScheme kIq4NlScheme = NibbleBlock<4, false>::Scheme(20, "IQ4_NL", kIq4Nl);
-constinit const GgufScheme kQ8_0Scheme{8, "Q8_0", kQ8_0, kBlock, kQ8Bytes, DecodeQ8Row, PackQ8Row};
-constinit const GgufScheme kMxFp4Scheme{39,       "MXFP4",        kMxFp4,      kBlock,
-                                        kMxBytes, DecodeMxFp4Row, PackMxFp4Row};
+constinit const GgufScheme kQ4_0Scheme = NibbleBlock<4, false>::Scheme(2, "Q4_0", kQ4_0, 2);
+constinit const GgufScheme kQ4_1Scheme = NibbleBlock<4, true>::Scheme(3, "Q4_1", kQ4_1, 3);
+constinit const GgufScheme kQ5_0Scheme = NibbleBlock<5, false>::Scheme(6, "Q5_0", kQ5_0, 8);
+constinit const GgufScheme kQ5_1Scheme = NibbleBlock<5, true>::Scheme(7, "Q5_1", kQ5_1, 9);
+constinit const GgufScheme kIq4NlScheme = NibbleBlock<4, false>::Scheme(20, "IQ4_NL", kIq4Nl, 25);
+constinit const GgufScheme kQ8_0Scheme{8,        "Q8_0", kQ8_0,       kBlock,
+                                       kQ8Bytes, 7,      DecodeQ8Row, PackQ8Row};
+constinit const GgufScheme kMxFp4Scheme{39,       "MXFP4", kMxFp4,         kBlock,
+                                        kMxBytes, 38,      DecodeMxFp4Row, PackMxFp4Row};
 
 }  // namespace quantd::gguf

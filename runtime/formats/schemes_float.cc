@@ -51,9 +51,9 @@ void PackU16(const QuantTensor& rows, int64_t row, uint8_t* bytes) {
 
 }  // namespace
 
-constinit const GgufScheme kF32Scheme{0, "F32", kF32, 1, 4, DecodeF32, PackF32};
-constinit const GgufScheme kF16Scheme{1, "F16", kF16, 1, 2, DecodeF16, PackU16<FloatToHalf>};
-constinit const GgufScheme kBF16Scheme{
-    30, "BF16", kBF16, 1, 2, DecodeBF16, PackU16<FloatToBFloat16>};
+constinit const GgufScheme kF32Scheme{0, "F32", kF32, 1, 4, 0, DecodeF32, PackF32};
+constinit const GgufScheme kF16Scheme{1, "F16", kF16, 1, 2, 1, DecodeF16, PackU16<FloatToHalf>};
+constinit const GgufScheme kBF16Scheme{30, "BF16", kBF16,      1,
+                                       2,  32,     DecodeBF16, PackU16<FloatToBFloat16>};
 
 }  // namespace quantd::gguf

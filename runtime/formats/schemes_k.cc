@@ -271,17 +271,19 @@ void PackRow(const QuantTensor& rows, int64_t row, uint8_t* bytes) {
 }
 
 template <typename Layout>
-constexpr GgufScheme Scheme(uint32_t type_id, const char* name, QuantFormat format) {
-  return {type_id, name, format, kBlock, Layout::kBytes, DecodeRow<Layout>, PackRow<Layout>};
+constexpr GgufScheme Scheme(uint32_t type_id, const char* name, QuantFormat format,
+                            uint32_t file_type) {
+  return {type_id,           name,           format, kBlock, Layout::kBytes, file_type,
+          DecodeRow<Layout>, PackRow<Layout>};
 }
 
 }  // namespace
 
-constinit const GgufScheme kQ2_KScheme = Scheme<Q2K>(10, "Q2_K", kQ2_K);
-constinit const GgufScheme kQ3_KScheme = Scheme<Q3K>(11, "Q3_K", kQ3_K);
-constinit const GgufScheme kQ4_KScheme = Scheme<Q4K>(12, "Q4_K", kQ4_K);
-constinit const GgufScheme kQ5_KScheme = Scheme<Q5K>(13, "Q5_K", kQ5_K);
-constinit const GgufScheme kQ6_KScheme = Scheme<Q6K>(14, "Q6_K", kQ6_K);
-constinit const GgufScheme kIq4XsScheme = Scheme<Iq4Xs>(23, "IQ4_XS", kIq4Xs);
+constinit const GgufScheme kQ2_KScheme = Scheme<Q2K>(10, "Q2_K", kQ2_K, 10);
+constinit const GgufScheme kQ3_KScheme = Scheme<Q3K>(11, "Q3_K", kQ3_K, 11);
+constinit const GgufScheme kQ4_KScheme = Scheme<Q4K>(12, "Q4_K", kQ4_K, 14);
+constinit const GgufScheme kQ5_KScheme = Scheme<Q5K>(13, "Q5_K", kQ5_K, 16);
+constinit const GgufScheme kQ6_KScheme = Scheme<Q6K>(14, "Q6_K", kQ6_K, 18);
+constinit const GgufScheme kIq4XsScheme = Scheme<Iq4Xs>(23, "IQ4_XS", kIq4Xs, 30);
 
 }  // namespace quantd::gguf

@@ -30,6 +30,7 @@ void AddBench(CLI::App& app, CommandFn* run);
 void AddAdvise(CLI::App& app, CommandFn* run);
 void AddSynth(CLI::App& app, CommandFn* run);
 void AddEval(CLI::App& app, CommandFn* run);
+void AddQuantize(CLI::App& app, CommandFn* run);
 
 }  // namespace quantd
 

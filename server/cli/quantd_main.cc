@@ -32,6 +32,7 @@ int QuantdMain(int argc, const char* const* argv, const char* version) {
   AddAdvise(app, &run);
   AddSynth(app, &run);
   AddEval(app, &run);
+  AddQuantize(app, &run);
   return RunProgram(app, &run, argc, argv);
 }
 

@@ -25,6 +25,30 @@ TEST(FormatMix, OneTypeIsForEverything) {
   EXPECT_STREQ(FormatMix::Find("q4_k_m")->name(), "Q4_K_M");
 }
 
+TEST(FormatMix, OneTypeMayHaveAFineOutput) {
+  const auto type = [](const char* mix, const MatrixPlace& place) {
+    return std::string(FormatMix::Find(mix)->WithFineOutput().SchemeFor(place).name);
+  };
+  EXPECT_EQ(type("Q4_0", {"output", 0, 32, false, 4096}), "Q6_K");
+  EXPECT_EQ(type("Q4_0", {"output", 0, 32, false, 96}), "Q8_0");
+  EXPECT_EQ(type("Q4_0", {"token_embd", 0, 32, true, 4096}), "Q6_K");
+  EXPECT_EQ(type("Q4_0", {"token_embd", 0, 32, false, 4096}), "Q4_0");
+  EXPECT_EQ(type("Q4_0", {"attn_v", 0, 32, true, 4096}), "Q4_0");
+  EXPECT_EQ(type("Q8_0", {"output", 0, 32, false, 4096}), "Q8_0");
+  EXPECT_EQ(type("F16", {"output", 0, 32, false, 4096}), "F16");
+  EXPECT_EQ(type("Q4_K_M", {"attn_q", 0, 32, false, 4096}), "Q4_K");
+}
+
+TEST(FormatMix, FileTypesAreThoseOfTheFormat) {
+  const std::pair<const char*, uint32_t> types[] = {
+      {"F32", 0},     {"F16", 1},   {"Q4_0", 2},    {"Q4_1", 3},    {"Q8_0", 7},  {"Q5_0", 8},
+      {"Q5_1", 9},    {"Q2_K", 10}, {"Q3_K", 11},   {"Q3_K_M", 12}, {"Q4_K", 14}, {"Q4_K_S", 14},
+      {"Q4_K_M", 15}, {"Q5_K", 16}, {"Q5_K_S", 16}, {"Q5_K_M", 17}, {"Q6_K", 18}, {"IQ4_NL", 25},
+      {"IQ4_XS", 30}, {"BF16", 32}, {"MXFP4", 38}};
+  for (const auto& [name, type] : types)
+    EXPECT_EQ(FormatMix::Find(name)->file_type(), type) << name;
+}
+
 TEST(FormatMix, MixesAreThoseOfOtherWriters) {
   struct Case {
     const char* mix;
@@ -59,6 +83,8 @@ TEST(FormatMix, ShortRowsGetTypesWithSmallBlocks) {
   EXPECT_EQ(Type("Q5_K_M", {"attn_q", 0, 24, true, 896}), "Q5_1");
   EXPECT_EQ(Type("Q3_K_M", {"attn_q", 0, 24, true, 896}), "IQ4_NL");
   EXPECT_EQ(Type("Q4_K_M", {"ffn_down", 1, 5, true, 172}), "F16");
+  EXPECT_STREQ(FittingScheme(*FindGgufScheme("Q4_0"), 96).name, "Q4_0");
+  EXPECT_STREQ(FittingScheme(*FindGgufScheme("Q4_0"), 172).name, "F16");
 }
 
 /// The same choice as the program that wrote this file from the model in F16.

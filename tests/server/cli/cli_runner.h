@@ -91,7 +91,7 @@ inline CliResult RunQuantd(std::vector<std::string> args, std::string input = ""
   return RunQuantd(CliCall{std::move(args), std::move(input)});
 }
 
-/// The bundled demo model: "f16", "Q8_0" or "Q4_0".
+/// The bundled demo model: "f16", "Q8_0", "Q4_K_M" or "Q4_0".
 inline std::string DemoModel(const std::string& format) {
   return SourcePath("config/models/shakespeare-6m-" + format + ".gguf");
 }

@@ -1,0 +1,108 @@
+#include <fstream>
+
+#include "gmock/gmock.h"
+#include "tests/server/cli/cli_runner.h"
+
+namespace quantd {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+const char kText[] =
+    "BRUTUS:\nI do believe that these applauses are\nFor some new honours that are heap'd on "
+    "Caesar.\n\nCASSIUS:\nWhy, man, he doth bestride the narrow world\nLike a Colossus, and we "
+    "petty men\nWalk under his huge legs and peep about\nTo find ourselves dishonourable graves.\n";
+
+class QuantizeTest : public testing::Test {
+ protected:
+  void SetUp() override { std::ofstream(text_, std::ios::binary) << kText; }
+  void TearDown() override {
+    unlink(text_.c_str());
+    unlink(output_.c_str());
+  }
+  CliResult Run(std::vector<std::string> more) {
+    std::vector<std::string> args = {"quantize", DemoModel("f16"), "-o", output_};
+    args.insert(args.end(), more.begin(), more.end());
+    return RunQuantd(args);
+  }
+
+  const std::string text_ = TempPath("calibration.txt"), output_ = TempPath("quantized.gguf");
+};
+
+TEST_F(QuantizeTest, WritesAModelAndTellsItsErrors) {
+  const CliResult result = Run({"--type", "q4_k_m", "--imatrix-text", text_, "--eval-text", text_,
+                                "--chunk", "32", "--json"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  const json report = result.Json();
+  EXPECT_EQ(report["type"], "Q4_K_M");
+  EXPECT_NEAR(report["bits_per_weight"].get<double>(), 4.9, 0.1);
+  EXPECT_GT(report["from_bytes"].get<int>(), 3 * report["to_bytes"].get<int>());
+  EXPECT_NEAR(report["relative_error"].get<double>(), 0.06, 0.03);
+  EXPECT_GT(report["perplexity"].get<double>(), 1);
+  EXPECT_GT(report["against"]["kl_mean"].get<double>(), 0);
+  EXPECT_LT(report["against"]["kl_mean"].get<double>(), 0.02);
+  int quantized = 0;
+  for (const json& tensor : report["tensors"]) {
+    if (!tensor.contains("relative_error")) continue;
+    ++quantized;
+    EXPECT_EQ(tensor["from"], "F16");
+    EXPECT_GT(tensor["max_error"].get<double>(), 0);
+  }
+  EXPECT_EQ(quantized, 2 + 6 * 7);
+  const json inspected = RunQuantd({"inspect", output_, "--json"}).Json();
+  EXPECT_EQ(inspected["errors"], json::array());
+  const CliResult run = RunQuantd({"run", output_, "-p", "A", "-n", "3", "--ignore-eos", "--json"});
+  EXPECT_EQ(run.Json()["ids"].size(), 3u);
+}
+
+TEST_F(QuantizeTest, TheOutputIsFineUnlessPure) {
+  const auto output_type = [&](const json& report) {
+    for (const json& tensor : report["tensors"]) {
+      if (tensor["name"] == "output.weight") return tensor["to"].get<std::string>();
+    }
+    return std::string();
+  };
+  EXPECT_EQ(output_type(Run({"--type", "Q4_0", "--json"}).Json()), "Q6_K");
+  EXPECT_EQ(output_type(Run({"--type", "Q4_0", "--pure", "--overwrite", "--json"}).Json()), "Q4_0");
+}
+
+TEST_F(QuantizeTest, PrintsATableForPeople) {
+  const CliResult result = Run({"--type", "Q8_0", "--eval-text", text_, "--chunk", "32"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, testing::ContainsRegex("blk.0.attn_q.weight +F16 +Q8_0 +0\\.[0-9]+ %"));
+  EXPECT_THAT(result.out, testing::ContainsRegex("8\\.5[0-9] bits per weight"));
+  EXPECT_THAT(result.out, HasSubstr("KL divergence 0.00"));
+}
+
+TEST_F(QuantizeTest, ReplacesAFileOnlyWhenTold) {
+  std::ofstream(output_) << "precious";
+  const CliResult kept = Run({"--type", "Q8_0"});
+  EXPECT_EQ(kept.code, 2);
+  EXPECT_THAT(kept.err, HasSubstr("exists; --overwrite replaces it"));
+  EXPECT_EQ(ReadFileOrDie(output_), "precious");
+  EXPECT_EQ(Run({"--type", "Q8_0", "--overwrite"}).code, 0);
+  const CliResult same =
+      RunQuantd({"quantize", output_, "-o", output_, "--type", "Q4_0", "--overwrite"});
+  EXPECT_EQ(same.code, 2);
+  EXPECT_THAT(same.err, HasSubstr("is the model itself"));
+}
+
+TEST_F(QuantizeTest, SaysWhatIsWrong) {
+  const CliResult type = Run({"--type", "Q9"});
+  EXPECT_EQ(type.code, 2);
+  EXPECT_THAT(type.err, HasSubstr("\"Q9\" is unknown; known are F32, F16"));
+  const CliResult text = Run({"--type", "Q8_0", "--imatrix-text", "/nonexistent"});
+  EXPECT_EQ(text.code, 1);
+  EXPECT_THAT(text.err, HasSubstr("/nonexistent"));
+  const CliResult shorter = Run({"--type", "Q8_0", "--imatrix-text", text_});
+  EXPECT_EQ(shorter.code, 2);
+  EXPECT_THAT(shorter.err, HasSubstr("fewer than a chunk of 256"));
+  const CliResult source =
+      RunQuantd({"quantize", DemoModel("Q8_0"), "-o", output_, "--type", "Q4_0"});
+  EXPECT_EQ(source.code, 2);
+  EXPECT_THAT(source.err, HasSubstr("is Q8_0 already"));
+}
+
+}  // namespace
+}  // namespace quantd
