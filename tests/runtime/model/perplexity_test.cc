@@ -92,14 +92,12 @@ TEST_F(PerplexityTest, EqualsTheFormulaOverSeparateSteps) {
 
 TEST_F(PerplexityTest, EveryKvTypeLosesLittle) {
   for (size_t i = 0; i < tokens_.size(); ++i) tokens_[i] = static_cast<int32_t>(300 + 37 * i % 900);
-  PerplexityOptions options;
+  ChunkOptions options;
   options.chunk = 70;
-  options.kv_type = KvType::kF32;
-  const auto exact = ComputePerplexity(*loaded_.model, tokens_, options);
+  const auto exact = ComputePerplexity(*loaded_.model, KvType::kF32, tokens_, options);
   ASSERT_TRUE(exact.ok()) << exact.status();
   for (const KvTypeInfo& info : KvTypes()) {
-    options.kv_type = info.type;
-    const auto result = ComputePerplexity(*loaded_.model, tokens_, options);
+    const auto result = ComputePerplexity(*loaded_.model, info.type, tokens_, options);
     ASSERT_TRUE(result.ok()) << result.status();
     EXPECT_NEAR(result->perplexity / exact->perplexity, 1, 0.02) << info.name;
     EXPECT_EQ(result->perplexity == exact->perplexity, info.type == KvType::kF32) << info.name;
