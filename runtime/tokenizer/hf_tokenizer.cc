@@ -96,6 +96,7 @@ void SetSpecialTokens(const HfTokens& tokens, TokenizerParts* parts) {
       parts->special.push_back(added.token);
       continue;
     }
+    if (added.token.control) parts->normalized_control.push_back(added.token);
     SpecialToken token = added.token;
     for (const Normalizer& normalizer : parts->normalizers) normalizer(/*first=*/true, &token.text);
     parts->normalized_special.push_back(std::move(token));

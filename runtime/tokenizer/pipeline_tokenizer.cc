@@ -24,6 +24,11 @@ class PipelineTokenizer final : public Tokenizer {
     end_ids_ = std::move(parts.end_ids);
     default_add_bos_ = parts.add_bos;
     default_add_eos_ = parts.add_eos;
+    if (!parts.normalized_control.empty()) {
+      std::vector<SpecialToken> all = parts.special;
+      all.insert(all.end(), parts.normalized_control.begin(), parts.normalized_control.end());
+      special_beside_plain_ = std::make_unique<SpecialTokens>(std::move(all));
+    }
     special_ = std::make_unique<SpecialTokens>(std::move(parts.special));
   }
 

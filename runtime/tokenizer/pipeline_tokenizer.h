@@ -26,8 +26,11 @@ struct TokenizerParts {
   std::vector<int32_t> end_ids;
   bool add_bos = false, add_eos = false;  ///< defaults
 
-  std::vector<SpecialToken> special;             ///< cut out of the text as it comes
-  std::vector<SpecialToken> normalized_special;  ///< cut out after the normalizers
+  std::vector<SpecialToken> special;  ///< cut out of the text as it comes
+  /// Cut out after the normalizers. Normalized, a text no longer shows where it is plain (see
+  /// EncodeOptions), so that where some of it is, the control tokens among these are cut out
+  /// before, as they are written (`normalized_control`).
+  std::vector<SpecialToken> normalized_special, normalized_control;
   std::vector<Normalizer> normalizers;
   PreTokenizer pre_tokenizer;
   std::unique_ptr<const WordModel> model;

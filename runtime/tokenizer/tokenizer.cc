@@ -88,11 +88,13 @@ std::vector<int32_t> Tokenizer::Encode(absl::string_view text, const EncodeOptio
   };
   if (options.add_bos) add(prefix_ids_, bos_);
   absl::Span<const TextRange> plain = options.plain;
+  const bool beside_plain = special_beside_plain_ != nullptr && !plain.empty();
+  const SpecialTokens* specials = beside_plain ? special_beside_plain_.get() : special_.get();
   bool first = true;
   for (size_t at = 0; at < text.size();) {
     while (!plain.empty() && plain.front().end <= at) plain.remove_prefix(1);
     std::optional<SpecialTokens::Match> special;
-    if (special_ != nullptr) special = special_->Find(text, at, options.parse_control, plain);
+    if (specials != nullptr) special = specials->Find(text, at, options.parse_control, plain);
     const size_t end = special.has_value() ? special->begin : text.size();
     if (end > at) {
       const absl::string_view stretch = text.substr(at, end - at);

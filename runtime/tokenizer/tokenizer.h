@@ -98,6 +98,8 @@ class Tokenizer {
   virtual void EncodeStretch(const Stretch& stretch, std::vector<int32_t>* ids) const = 0;
 
   std::unique_ptr<const SpecialTokens> special_;  ///< null: the vocabulary has none
+  /// What takes its place in a text with plain stretches; null: nothing.
+  std::unique_ptr<const SpecialTokens> special_beside_plain_;
   std::vector<TokenType> types_;
   std::vector<std::string> token_bytes_;  ///< what TokenBytes gives, by id
   std::optional<int32_t> bos_, eos_;

@@ -42,6 +42,21 @@ TEST(HfTokenizerTest, AddedTokensAreCutOutOfTheTextOrOfTheNormalizedText) {
   EXPECT_EQ((*tokenizer)->type(0), TokenType::kUnknown);
 }
 
+// As in a chat prompt, where the words of the user are plain.
+TEST(HfTokenizerTest, NormalizedControlTokensAreSeenBesidePlainText) {
+  HfBuilder file;
+  file.members["normalizer"] = R"({"type": "Lowercase"})";
+  file.members["added_tokens"] =
+      R"([{"id": 8, "content": "<S>", "special": true, "normalized": true}])";
+  const auto tokenizer = file.Load();
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  const std::string text = "<S>a<S>b<S>";
+  EXPECT_THAT((*tokenizer)->Encode(text, {.parse_control = true}), ElementsAre(8, 1, 8, 2, 8));
+  const TextRange plain[] = {{3, 8}};
+  EXPECT_THAT((*tokenizer)->Encode(text, {.parse_control = true, .plain = plain}),
+              ElementsAre(8, 1, 0, 0, 0, 2, 8));
+}
+
 TEST(HfTokenizerTest, ConfigurationNamesWhatFramesAText) {
   HfTokenizerConfig config;
   config.bos = "<s>";

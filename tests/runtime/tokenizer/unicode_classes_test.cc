@@ -38,6 +38,17 @@ TEST(UnicodeClassesTest, NoCodePointIsTooLarge) {
   }
 }
 
+TEST(UnicodeClassesTest, ClustersOfAReader) {
+  EXPECT_EQ(GraphemeLength("ab"), 1u);
+  EXPECT_EQ(GraphemeLength("\r\nb"), 2u);
+  EXPECT_EQ(GraphemeLength("e\u0301\u0302e"), 5u);
+  EXPECT_EQ(GraphemeLength("中文"), 3u);
+  EXPECT_EQ(GraphemeLength("\u1100\u1161\u1100"), 6u);  // a Hangul syllable of two
+  // A family of four, joined; two flags of two letters each.
+  EXPECT_EQ(GraphemeLength("👩\u200d👩\u200d👧\u200d👦."), 4u * 4 + 3 * 3);
+  EXPECT_EQ(GraphemeLength("🇩🇪🇫🇷"), 8u);
+}
+
 TEST(UnicodeClassesTest, LowersEachCodePointOnItsOwn) {
   std::string lower;
   for (const char32_t code : std::u32string(U"AZaz[ÉΣИ\u01C5\u1E9E\u0130中\U00010400")) {
