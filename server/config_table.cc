@@ -290,7 +290,8 @@ std::vector<FieldRow<ModelSpec>> MakeModelFields() {
        .kind = K::kPath,
        .ref = QUANTD_REF(M, path),
        .check = CheckNotEmpty,
-       .meaning = "The .gguf file, relative to the folder of this file. Required."},
+       .meaning = "The .gguf file, or the folder with config.json and safetensors, relative to the "
+                  "folder of this file. Required."},
       {.path = "max_context",
        .kind = K::kInt,
        .ref = QUANTD_REF(M, max_context),

@@ -54,8 +54,12 @@ absl::StatusOr<std::vector<int32_t>> ToPrompt(
   if (request.has_add_bos() && request.add_bos() && !tokenizer.bos().has_value()) {
     return FieldError("add_bos", "the model's vocabulary has no begin token");
   }
-  if (request.has_chat()) return ChatToPrompt(request, tokenizer, chat_template);
+  if (request.has_chat()) {
+    QUANTD_RETURN_IF_ERROR(tokenizer.CheckText());
+    return ChatToPrompt(request, tokenizer, chat_template);
+  }
   if (request.prompt_case() == v1::GenerateRequest::kText) {
+    QUANTD_RETURN_IF_ERROR(tokenizer.CheckText());
     EncodeOptions options;
     options.add_bos = request.has_add_bos() ? request.add_bos() : tokenizer.default_add_bos();
     options.parse_control = request.parse_control_tokens();
@@ -125,6 +129,7 @@ absl::StatusOr<Request> ToEngineRequest(const v1::GenerateRequest& request,
   result.sampling.logprobs = request.has_logprobs() ? request.logprobs() : -1;
   result.max_tokens = request.max_tokens();
   result.min_tokens = request.min_tokens();
+  if (!request.stop().empty()) QUANTD_RETURN_IF_ERROR(tokenizer.CheckText());
   result.stop.assign(request.stop().begin(), request.stop().end());
   result.stop_ids.assign(request.stop_ids().begin(), request.stop_ids().end());
   result.ignore_eos = request.ignore_eos();

@@ -93,6 +93,7 @@ absl::Status TokenizeNow(const ModelManager& models, const v1::TokenizeRequest& 
                          v1::TokenizeResponse* response) {
   QUANTD_ASSIGN_OR_RETURN(const std::shared_ptr<ServedModel> model, models.Get(request.model()));
   const Tokenizer& tokenizer = model->tokenizer();
+  QUANTD_RETURN_IF_ERROR(tokenizer.CheckText());
   EncodeOptions options;
   options.add_bos = request.has_add_bos() ? request.add_bos() : tokenizer.default_add_bos();
   options.parse_control = request.parse_control_tokens();
@@ -107,6 +108,7 @@ absl::Status TokenizeNow(const ModelManager& models, const v1::TokenizeRequest& 
 absl::Status DetokenizeNow(const ModelManager& models, const v1::DetokenizeRequest& request,
                            v1::DetokenizeResponse* response) {
   QUANTD_ASSIGN_OR_RETURN(const std::shared_ptr<ServedModel> model, models.Get(request.model()));
+  QUANTD_RETURN_IF_ERROR(model->tokenizer().CheckText());
   const int32_t vocab = model->tokenizer().vocab_size();
   for (int i = 0; i < request.ids_size(); ++i) {
     if (request.ids(i) >= 0 && request.ids(i) < vocab) continue;

@@ -1,7 +1,5 @@
 #include "runtime/lifecycle/load_plan.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <limits>
 #include <map>
@@ -13,7 +11,9 @@
 #include "kernels/base/status_macros.h"
 #include "runtime/cache/kv_block_pool.h"
 #include "runtime/chat/chat_template_files.h"
-#include "runtime/formats/scheme_table.h"
+#include "runtime/lifecycle/open_tokenizer.h"
+#include "runtime/model/linear_stack.h"
+#include "runtime/model/weights.h"
 
 namespace quantd {
 namespace {
@@ -22,19 +22,10 @@ constexpr size_t kMaxNameLength = 128;
 // The share of the available memory that a KV cache of unstated size may take.
 constexpr int64_t kKvShare = 4;
 
-// Opening a FIFO would wait for a writer, and a device has no size: only regular files are models.
-absl::Status CheckRegularFile(const std::string& path) {
-  struct stat info;
-  if (stat(path.c_str(), &info) != 0 || S_ISREG(info.st_mode)) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(path, ": not a regular file; give the path of a .gguf file"));
-}
-
-std::string MainFormat(const GgufFile& file) {
+std::string MainFormat(const Checkpoint& checkpoint) {
   std::map<std::string, uint64_t> bytes;
-  for (const GgufTensor& tensor : file.tensors()) {
-    const GgufScheme* scheme = FindGgufScheme(tensor.type);
-    if (scheme != nullptr) bytes[scheme->name] += tensor.bytes;
+  for (const CheckpointTensor& tensor : checkpoint.tensors()) {
+    bytes[FormatName(tensor.format)] += tensor.bytes;
   }
   std::string main;
   uint64_t most = 0;
@@ -47,15 +38,37 @@ std::string MainFormat(const GgufFile& file) {
   return main;
 }
 
+// What the packed weights take. For most formats that is what they take in the file.
+absl::StatusOr<int64_t> WeightBytes(const Checkpoint& checkpoint, const ModelConfig& config) {
+  int64_t packed = 0;
+  for (const TensorSpec& spec : ModelTensors(config)) {
+    const CheckpointTensor* tensor = spec.vector ? nullptr : checkpoint.Find(spec.name);
+    if (tensor == nullptr) continue;
+    const auto bytes = PackedMatrixBytes(tensor->format, spec.rows, spec.cols);
+    if (!bytes.ok()) {
+      return checkpoint.Unsupported(absl::StrCat("tensor ", tensor->stored),
+                                    bytes.status().message());
+    }
+    packed += *bytes;
+  }
+  return std::max(packed, static_cast<int64_t>(checkpoint.file_bytes()));
+}
+
 // A model whose own template cannot be used serves all but conversations; one that was asked for
 // must be good.
 absl::Status PlanChat(LoadPlan* plan) {
   const std::string& path = plan->spec.chat_template;
+  const GgufFile* gguf = plan->checkpoint->gguf();
   if (path.empty()) {
-    plan->chat_template = ReadChatTemplate(*plan->file);
+    plan->chat_template =
+        gguf != nullptr ? ReadChatTemplate(*gguf) : ReadChatTemplate(plan->checkpoint->path());
     return absl::OkStatus();
   }
-  plan->chat_template = ReadChatTemplate(*plan->file, path);
+  if (gguf == nullptr) {
+    return absl::InvalidArgumentError(
+        "chat_template: a folder brings its own; put another into it as chat_template.jinja");
+  }
+  plan->chat_template = ReadChatTemplate(*gguf, path);
   if (plan->chat_template.ok()) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat("chat_template: ", plan->chat_template.status().message()));
@@ -77,7 +90,7 @@ absl::Status ValidateModelSpec(const ModelSpec& spec) {
         kModelNameRule));
   }
   if (spec.path.empty() || spec.path.find('\0') != std::string::npos) {
-    return absl::InvalidArgumentError("path: must be the path of a .gguf file");
+    return absl::InvalidArgumentError("path: must be the path of a .gguf file or of a folder");
   }
   if (spec.max_context < 0) {
     return absl::InvalidArgumentError(absl::StrCat("max_context: ", spec.max_context,
@@ -121,27 +134,19 @@ absl::StatusOr<int32_t> PlanKvBlocks(const ModelSpec& spec, int64_t sequence_blo
 
 absl::StatusOr<LoadPlan> PlanLoad(const ModelSpec& spec, int64_t available_bytes) {
   QUANTD_RETURN_IF_ERROR(ValidateModelSpec(spec));
-  QUANTD_RETURN_IF_ERROR(CheckRegularFile(spec.path));
   LoadPlan plan;
   plan.spec = spec;
   plan.started = std::chrono::steady_clock::now();
-  QUANTD_ASSIGN_OR_RETURN(plan.file, GgufFile::Open(spec.path));
-  QUANTD_ASSIGN_OR_RETURN(const ModelConfig config, ReadModelConfig(*plan.file));
-  QUANTD_ASSIGN_OR_RETURN(plan.tokenizer, Tokenizer::FromGguf(*plan.file));
-  if (plan.tokenizer->vocab_size() != config.vocab) {
-    return plan.file->Error(
-        "tokenizer.ggml.tokens",
-        absl::StrCat("the vocabulary has ", plan.tokenizer->vocab_size(),
-                     " tokens but the model computes logits for ", config.vocab));
-  }
+  QUANTD_ASSIGN_OR_RETURN(plan.checkpoint, Checkpoint::Open(spec.path));
+  QUANTD_ASSIGN_OR_RETURN(const ModelConfig config, ReadModelConfig(*plan.checkpoint));
+  QUANTD_ASSIGN_OR_RETURN(plan.tokenizer, OpenTokenizer(*plan.checkpoint));
   QUANTD_RETURN_IF_ERROR(PlanChat(&plan));
-  plan.format = MainFormat(*plan.file);
+  plan.format = MainFormat(*plan.checkpoint);
   plan.kv_type = spec.kv_type.value_or(plan.format == "F32" ? KvType::kF32 : KvType::kF16);
   plan.context = spec.max_context > 0 ? std::min(spec.max_context, config.context) : config.context;
 
   const KvLayout layout{plan.kv_type, config.layers, config.kv_heads, config.head_dim};
-  // Packing keeps the size of the file's blocks but for a little padding.
-  plan.need.weight_bytes = static_cast<int64_t>(plan.file->file_bytes());
+  QUANTD_ASSIGN_OR_RETURN(plan.need.weight_bytes, WeightBytes(*plan.checkpoint, config));
   QUANTD_ASSIGN_OR_RETURN(
       plan.kv_blocks, PlanKvBlocks(spec, KvBlocksFor(plan.context), layout.block_bytes(),
                                    std::max<int64_t>(available_bytes - plan.need.weight_bytes, 0),

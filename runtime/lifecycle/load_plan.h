@@ -7,10 +7,9 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "runtime/formats/gguf.h"
 #include "runtime/lifecycle/memory_budget.h"
 #include "runtime/lifecycle/model_manager.h"
-#include "runtime/model/model_config.h"
+#include "runtime/model/checkpoint.h"
 #include "runtime/tokenizer/tokenizer.h"
 
 namespace quantd {
@@ -19,15 +18,15 @@ namespace quantd {
 /// promised to it. Made and used by one thread.
 struct LoadPlan {
   ModelSpec spec;
-  std::unique_ptr<GgufFile> file;
+  std::unique_ptr<Checkpoint> checkpoint;
   std::unique_ptr<Tokenizer> tokenizer;
   absl::StatusOr<std::unique_ptr<const ChatTemplate>> chat_template;
-  std::string format;  ///< the tensor type that most weight bytes have
+  std::string format;  ///< the format that most weight bytes have
   KvType kv_type = KvType::kF16;
   int32_t context = 0;    ///< longest sequence, tokens: the model's own or spec.max_context
   int32_t kv_blocks = 0;  ///< each kKvBlockTokens tokens
   MemoryNeed need;
-  std::chrono::steady_clock::time_point started;  ///< when the file was opened
+  std::chrono::steady_clock::time_point started;  ///< when the files were opened
 };
 
 /// Whether a text may name a model, and that rule in words ("must be ...").

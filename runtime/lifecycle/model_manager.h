@@ -11,7 +11,6 @@
 #include "absl/time/time.h"
 #include "runtime/chat/chat_template.h"
 #include "runtime/engine/engine.h"
-#include "runtime/formats/gguf.h"
 #include "runtime/lifecycle/kv_choice.h"
 #include "runtime/model/model.h"
 #include "runtime/tokenizer/tokenizer.h"
@@ -24,7 +23,7 @@ struct LoadPlan;
 /// What to serve under a name, and how.
 struct ModelSpec {
   std::string name;         ///< in requests, metrics and health; [A-Za-z0-9._-]+
-  std::string path;         ///< a .gguf file
+  std::string path;         ///< a .gguf file, or a folder with config.json and safetensors
   int32_t max_context = 0;  ///< tokens per sequence; 0 = the model's own
   int64_t kv_cache_bytes =
       0;  ///< 0 = enough for max_sequences full contexts, but at most a quarter of free memory

@@ -37,20 +37,6 @@ std::vector<std::vector<MatrixShape>> LayerShapes(const ModelConfig& c) {
           {{c.dim, c.ff}}};
 }
 
-absl::StatusOr<int64_t> PackedBytes(const QuantFormat& format, const MatrixShape& shape) {
-  const auto packed = ToPackedFormat(format);
-  if (!packed) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("no kernel takes weights of ", FormatName(format)));
-  }
-  if (shape.k % format.k_multiple() != 0) {
-    return absl::InvalidArgumentError(absl::StrCat("rows of ", shape.k,
-                                                   " weights are no multiple of the ",
-                                                   format.k_multiple(), " of a block"));
-  }
-  return Rows32Bytes(*packed, shape.n, shape.k, PackedSpan(format));
-}
-
 /// The same random rows again and again: generating them anew would take longer than packing.
 class RepeatedNoise : public WeightSource {
  public:
@@ -96,11 +82,24 @@ absl::StatusOr<PackedWeight> Copy(const PackedWeight& from) {
 
 }  // namespace
 
+absl::StatusOr<int64_t> PackedMatrixBytes(const QuantFormat& format, int64_t n, int64_t k) {
+  const auto packed = ToPackedFormat(format);
+  if (!packed) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("no kernel takes weights of ", FormatName(format)));
+  }
+  if (k % format.k_multiple() != 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "rows of ", k, " weights are no multiple of the ", format.k_multiple(), " of a block"));
+  }
+  return Rows32Bytes(*packed, n, k, PackedSpan(format));
+}
+
 absl::StatusOr<int64_t> PackedModelBytes(const ModelConfig& config, const QuantFormat& format) {
   int64_t bytes = 0;
   for (const TensorSpec& spec : ModelTensors(config)) {
     if (spec.vector) continue;
-    QUANTD_ASSIGN_OR_RETURN(const int64_t matrix, PackedBytes(format, {spec.rows, spec.cols}));
+    QUANTD_ASSIGN_OR_RETURN(const int64_t matrix, PackedMatrixBytes(format, spec.rows, spec.cols));
     bytes += matrix;
   }
   return bytes;
@@ -159,12 +158,13 @@ absl::StatusOr<std::unique_ptr<LinearStack>> LinearStack::Create(const ModelConf
   int64_t layer_bytes = 0;
   for (const std::vector<MatrixShape>& shapes : LayerShapes(config)) {
     for (const MatrixShape& shape : shapes) {
-      QUANTD_ASSIGN_OR_RETURN(const int64_t bytes, PackedBytes(format, shape));
+      QUANTD_ASSIGN_OR_RETURN(const int64_t bytes, PackedMatrixBytes(format, shape.n, shape.k));
       layer_bytes += bytes;
     }
   }
   const MatrixShape output = {std::min<int64_t>(config.vocab, kOutputRows), config.dim};
-  QUANTD_ASSIGN_OR_RETURN(const int64_t output_bytes, PackedBytes(format, output));
+  QUANTD_ASSIGN_OR_RETURN(const int64_t output_bytes,
+                          PackedMatrixBytes(format, output.n, output.k));
 
   const int64_t uncached = kCacheMultiple * kernels.hardware().l3_bytes / layer_bytes + 1;
   const int64_t held = std::clamp<int64_t>(layers > 0 ? layers : uncached, 1, config.layers);

@@ -12,6 +12,10 @@
 
 namespace quantd {
 
+/// Bytes of a matrix [n, k] when packed in `format`. Errors: INVALID_ARGUMENT when no kernel takes
+/// the format, or k is no multiple of its block.
+absl::StatusOr<int64_t> PackedMatrixBytes(const QuantFormat& format, int64_t n, int64_t k);
+
 /// Bytes that the matrices of a model take when all are packed in one format. Errors:
 /// INVALID_ARGUMENT naming the row length that is no multiple of the format's groups.
 absl::StatusOr<int64_t> PackedModelBytes(const ModelConfig& config, const QuantFormat& format);

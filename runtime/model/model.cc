@@ -6,7 +6,6 @@
 #include "absl/strings/str_cat.h"
 #include "kernels/base/check.h"
 #include "kernels/base/status_macros.h"
-#include "runtime/formats/scheme_table.h"
 #include "runtime/model/forward.h"
 #include "runtime/model/weights.h"
 
@@ -16,23 +15,21 @@ namespace {
 // Rows of a typical batched step, for which the report names a kernel.
 constexpr int64_t kReportedBatch = 32;
 
-// One report per matrix of the model. `format` of the scheme table decides, or F32: PackWeight
+// One report per matrix of the model. The format of the checkpoint decides, or F32: PackWeight
 // keeps it.
-absl::StatusOr<std::vector<WeightReport>> ReportMatrices(const GgufFile& file,
+absl::StatusOr<std::vector<WeightReport>> ReportMatrices(const Checkpoint& checkpoint,
                                                          const ModelConfig& config,
                                                          const KernelSet& kernels,
                                                          bool decode_to_float) {
   std::vector<WeightReport> reports;
   for (const TensorSpec& spec : ModelTensors(config)) {
     if (spec.vector) continue;
-    const GgufTensor* tensor = file.FindTensor(spec.name);
+    const CheckpointTensor* tensor = checkpoint.Find(spec.name);
     QUANTD_CHECK(tensor != nullptr, "ReadModelConfig found every required tensor");
-    const GgufScheme* scheme = FindGgufScheme(tensor->type);
-    QUANTD_CHECK(scheme != nullptr, "the parser lets no tensor of an unread type pass");
-    const QuantFormat& format = decode_to_float ? kF32 : scheme->format;
+    const QuantFormat& format = decode_to_float ? kF32 : tensor->format;
     if (!kernels.SupportsFormat(format)) {
-      return absl::UnimplementedError(
-          absl::StrCat(file.path(), ": tensor ", spec.name, ": no kernel takes ", scheme->name));
+      return checkpoint.Unsupported(absl::StrCat("tensor ", tensor->stored),
+                                    absl::StrCat("no kernel takes ", FormatName(format)));
     }
     const auto kernel = [&](int64_t m) {
       return Describe(*kernels.SelectGemm(format, WeightLayout::kRows32, m));
@@ -40,7 +37,7 @@ absl::StatusOr<std::vector<WeightReport>> ReportMatrices(const GgufFile& file,
     const GemmKernelInfo decode = kernel(1);
     WeightReport report;
     report.name = spec.name;
-    report.format = scheme->name;
+    report.format = FormatName(tensor->format);
     report.n = spec.rows;
     report.k = spec.cols;
     report.file_bytes = tensor->bytes;
@@ -73,14 +70,15 @@ struct Model::Impl {
 Model::Model() = default;
 Model::~Model() = default;
 
-absl::StatusOr<std::unique_ptr<Model>> Model::Load(const GgufFile& file, const KernelSet& kernels,
-                                                   ThreadPool& pool, const LoadOptions& options) {
-  QUANTD_ASSIGN_OR_RETURN(ModelConfig config, ReadModelConfig(file));
-  QUANTD_ASSIGN_OR_RETURN(Weights weights, LoadWeights(file, config, kernels, pool, options));
+absl::StatusOr<std::unique_ptr<Model>> Model::Load(const Checkpoint& checkpoint,
+                                                   const KernelSet& kernels, ThreadPool& pool,
+                                                   const LoadOptions& options) {
+  QUANTD_ASSIGN_OR_RETURN(ModelConfig config, ReadModelConfig(checkpoint));
+  QUANTD_ASSIGN_OR_RETURN(Weights weights, LoadWeights(checkpoint, config, kernels, pool, options));
   const std::vector<const PackedWeight*> packed = PackedWeights(weights);
   if (options.packed) options.packed(packed);
   QUANTD_ASSIGN_OR_RETURN(std::vector<WeightReport> reports,
-                          ReportMatrices(file, config, kernels, options.decode_to_float));
+                          ReportMatrices(checkpoint, config, kernels, options.decode_to_float));
   QUANTD_CHECK(packed.size() == reports.size(), "every matrix of the model is reported");
   for (size_t i = 0; i < packed.size(); ++i) reports[i].packed_bytes = packed[i]->bytes();
   auto model = std::unique_ptr<Model>(new Model);
@@ -118,10 +116,10 @@ void Model::ObserveInputs(const InputObserver& observer) {
                          int64_t cols) { observer(places.at(&matrix), rows, count, cols); });
 }
 
-absl::StatusOr<std::vector<WeightReport>> ReportWeights(const GgufFile& file,
+absl::StatusOr<std::vector<WeightReport>> ReportWeights(const Checkpoint& checkpoint,
                                                         const KernelSet& kernels) {
-  QUANTD_ASSIGN_OR_RETURN(const ModelConfig config, ReadModelConfig(file));
-  return ReportMatrices(file, config, kernels, /*decode_to_float=*/false);
+  QUANTD_ASSIGN_OR_RETURN(const ModelConfig config, ReadModelConfig(checkpoint));
+  return ReportMatrices(checkpoint, config, kernels, /*decode_to_float=*/false);
 }
 
 }  // namespace quantd

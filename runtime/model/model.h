@@ -10,8 +10,8 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "kernels/kernel_set.h"
-#include "runtime/formats/gguf.h"
 #include "runtime/model/batch.h"
+#include "runtime/model/checkpoint.h"
 #include "runtime/model/model_config.h"
 
 namespace quantd {
@@ -50,11 +50,12 @@ struct WeightReport {
 /// internal workspace, so one thread at a time may call it.
 class Model {
  public:
-  /// Reads, validates and packs every tensor of `file`, giving the file's pages back as it goes.
-  /// `kernels` and `pool` must outlive the model; `file` need not. Errors: DATA_LOSS naming the
+  /// Reads, validates and packs every tensor, giving the files' pages back as it goes. `kernels`
+  /// and `pool` must outlive the model; `checkpoint` need not. Errors: DATA_LOSS naming the
   /// tensor, CANCELLED, RESOURCE_EXHAUSTED.
-  static absl::StatusOr<std::unique_ptr<Model>> Load(const GgufFile& file, const KernelSet& kernels,
-                                                     ThreadPool& pool, const LoadOptions& options);
+  static absl::StatusOr<std::unique_ptr<Model>> Load(const Checkpoint& checkpoint,
+                                                     const KernelSet& kernels, ThreadPool& pool,
+                                                     const LoadOptions& options);
   ~Model();
 
   const ModelConfig& config() const;
@@ -79,9 +80,9 @@ class Model {
   std::unique_ptr<Impl> impl_;
 };
 
-/// The report of what `kernels` would do with a file's weights, without loading them
+/// The report of what `kernels` would do with a checkpoint's weights, without loading them
 /// (`quantd inspect`). Same order and fields as Model::Report; packed_bytes 0.
-absl::StatusOr<std::vector<WeightReport>> ReportWeights(const GgufFile& file,
+absl::StatusOr<std::vector<WeightReport>> ReportWeights(const Checkpoint& checkpoint,
                                                         const KernelSet& kernels);
 
 }  // namespace quantd

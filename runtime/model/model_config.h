@@ -6,9 +6,10 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "runtime/formats/gguf.h"
 
 namespace quantd {
+
+class Checkpoint;
 
 /// Position scaling of the rotary embedding.
 enum class RopeScaling : uint8_t { kNone, kLinear, kYarn, kLlama3 };
@@ -16,7 +17,7 @@ enum class RopeScaling : uint8_t { kNone, kLinear, kYarn, kLlama3 };
 /// Hyper-parameters of a Llama-family model, validated.
 struct ModelConfig {
   std::string architecture;  ///< "llama"
-  std::string name;          ///< general.name, may be empty
+  std::string name;          ///< as the model calls itself; may be empty
   int32_t vocab = 0;
   int32_t dim = 0;  ///< embedding length
   int32_t layers = 0;
@@ -45,7 +46,7 @@ struct ModelConfig {
 /// Reads and validates the hyper-parameters, and that every tensor the model needs is there with
 /// the shape they imply. Errors: DATA_LOSS naming key or tensor; UNIMPLEMENTED naming the
 /// architecture and those supported.
-absl::StatusOr<ModelConfig> ReadModelConfig(const GgufFile& file);
+absl::StatusOr<ModelConfig> ReadModelConfig(const Checkpoint& checkpoint);
 
 }  // namespace quantd
 

@@ -5,11 +5,12 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "kernels/base/check.h"
 #include "kernels/base/status_macros.h"
-#include "runtime/formats/scheme_table.h"
 #include "runtime/quantize/row_floats.h"
 
 namespace quantd {
@@ -56,63 +57,82 @@ bool IsRedundant(absl::string_view name) {
   return name == "rope_freqs.weight" || absl::EndsWith(name, ".attn_rot_embd.weight");
 }
 
-absl::Status CheckShape(const GgufFile& file, const GgufTensor& tensor, const TensorSpec& spec) {
+// Before anything loops over layers: as many as there are tensors of.
+absl::Status CheckLayerCount(const Checkpoint& checkpoint, const ModelConfig& config) {
+  int64_t present = 0;
+  for (const CheckpointTensor& tensor : checkpoint.tensors()) {
+    absl::string_view rest = tensor.name;
+    if (!absl::ConsumePrefix(&rest, "blk.")) continue;
+    int32_t index = 0;
+    if (!absl::SimpleAtoi(rest.substr(0, rest.find('.')), &index) || index < 0) {
+      return checkpoint.Error(absl::StrCat("tensor ", tensor.stored), "has no layer number");
+    }
+    present = std::max(present, int64_t{index} + 1);
+  }
+  if (present == config.layers) return absl::OkStatus();
+  return checkpoint.Error(
+      checkpoint.LayersKey(),
+      absl::StrCat(config.layers, ", but there are tensors of ", present, " layers"));
+}
+
+absl::Status CheckShape(const Checkpoint& checkpoint, const CheckpointTensor& tensor,
+                        const TensorSpec& spec) {
   const bool fits = tensor.cols() == spec.cols && tensor.rows() == spec.rows &&
                     (spec.vector || tensor.shape.size() == 2);
   if (fits) return absl::OkStatus();
-  return file.Error(absl::StrCat("tensor ", spec.name),
-                    absl::StrCat("has shape [", absl::StrJoin(tensor.shape, ", "),
-                                 "], but the hyper-parameters imply [", spec.cols,
-                                 spec.vector ? "" : absl::StrCat(", ", spec.rows), "]"));
+  return checkpoint.Error(absl::StrCat("tensor ", tensor.stored),
+                          absl::StrCat("has shape [", absl::StrJoin(tensor.shape, ", "),
+                                       "], but the hyper-parameters imply [", spec.cols,
+                                       spec.vector ? "" : absl::StrCat(", ", spec.rows), "]"));
 }
 
 // Loads tensors one by one, with progress, and gives the file's pages back as it goes.
 class Loader {
  public:
-  Loader(const GgufFile& file, const KernelSet& kernels, ThreadPool& pool,
+  Loader(const Checkpoint& checkpoint, const KernelSet& kernels, ThreadPool& pool,
          const LoadOptions& options)
-      : file_(file), kernels_(kernels), pool_(pool), options_(options) {}
+      : checkpoint_(checkpoint), kernels_(kernels), pool_(pool), options_(options) {}
 
   void AddToTotal(absl::string_view name) {
-    if (const GgufTensor* tensor = file_.FindTensor(name)) total_bytes_ += tensor->bytes;
+    if (const CheckpointTensor* tensor = checkpoint_.Find(name)) total_bytes_ += tensor->bytes;
   }
 
   absl::Status Matrix(absl::string_view name, PackedWeight* out) {
-    const GgufTensor& tensor = Tensor(name);
-    QUANTD_ASSIGN_OR_RETURN(std::unique_ptr<WeightSource> source, OpenWeight(file_, tensor));
+    const CheckpointTensor& tensor = Tensor(name);
+    QUANTD_ASSIGN_OR_RETURN(std::unique_ptr<WeightSource> source, checkpoint_.OpenWeight(tensor));
     if (options_.decode_to_float) source = DecodedToFloat(std::move(source));
     QUANTD_ASSIGN_OR_RETURN(*out, PackWeight(*source, kernels_, pool_));
     return Done(tensor);
   }
 
   absl::Status Vector(absl::string_view name, std::vector<float>* out) {
-    const GgufTensor& tensor = Tensor(name);
-    QUANTD_ASSIGN_OR_RETURN(*out, ReadFloats(file_, tensor));
+    const CheckpointTensor& tensor = Tensor(name);
+    QUANTD_ASSIGN_OR_RETURN(*out, checkpoint_.ReadFloats(tensor));
     return Done(tensor);
   }
 
   absl::Status OptionalVector(absl::string_view name, std::vector<float>* out) {
-    return file_.FindTensor(name) == nullptr ? absl::OkStatus() : Vector(name, out);
+    return checkpoint_.Find(name) == nullptr ? absl::OkStatus() : Vector(name, out);
   }
 
  private:
-  const GgufTensor& Tensor(absl::string_view name) const {
-    const GgufTensor* tensor = file_.FindTensor(name);
+  const CheckpointTensor& Tensor(absl::string_view name) const {
+    const CheckpointTensor* tensor = checkpoint_.Find(name);
     QUANTD_CHECK(tensor != nullptr, "ValidateTensors found every required tensor");
     return *tensor;
   }
 
-  absl::Status Done(const GgufTensor& tensor) {
-    file_.GiveBack(tensor);
+  absl::Status Done(const CheckpointTensor& tensor) {
+    checkpoint_.GiveBack(tensor);
     done_bytes_ += tensor.bytes;
     if (options_.progress && !options_.progress({done_bytes_, total_bytes_, tensor.name})) {
       return absl::CancelledError(
-          absl::StrCat(file_.path(), ": load cancelled after tensor ", tensor.name));
+          absl::StrCat(checkpoint_.path(), ": load cancelled after tensor ", tensor.name));
     }
     return absl::OkStatus();
   }
 
-  const GgufFile& file_;
+  const Checkpoint& checkpoint_;
   const KernelSet& kernels_;
   ThreadPool& pool_;
   const LoadOptions& options_;
@@ -154,31 +174,33 @@ std::vector<TensorSpec> ModelTensors(const ModelConfig& config) {
   return specs;
 }
 
-absl::Status ValidateTensors(const GgufFile& file, const ModelConfig& config) {
+absl::Status ValidateTensors(const Checkpoint& checkpoint, const ModelConfig& config) {
+  QUANTD_RETURN_IF_ERROR(CheckLayerCount(checkpoint, config));
   absl::flat_hash_set<std::string> known;
   for (TensorSpec& spec : ModelTensors(config)) {
-    const GgufTensor* tensor = file.FindTensor(spec.name);
+    const CheckpointTensor* tensor = checkpoint.Find(spec.name);
     if (tensor != nullptr) {
-      QUANTD_RETURN_IF_ERROR(CheckShape(file, *tensor, spec));
+      QUANTD_RETURN_IF_ERROR(CheckShape(checkpoint, *tensor, spec));
     } else if (!spec.optional) {
-      return file.Error(absl::StrCat("tensor ", spec.name), "is missing");
+      return checkpoint.Error(absl::StrCat("tensor ", checkpoint.StoredName(spec.name)),
+                              "is missing");
     }
     known.insert(std::move(spec.name));
   }
-  for (const GgufTensor& tensor : file.tensors()) {
+  for (const CheckpointTensor& tensor : checkpoint.tensors()) {
     if (known.contains(tensor.name) || IsRedundant(tensor.name)) continue;
     // Ignoring it would give wrong text without a word.
-    return absl::UnimplementedError(absl::StrCat(file.path(), ": tensor ", tensor.name,
-                                                 ": not a part of the Llama-family layer that this "
-                                                 "build computes; the model needs another"));
+    return checkpoint.Unsupported(absl::StrCat("tensor ", tensor.stored),
+                                  "not a part of the Llama-family layer that this build computes; "
+                                  "the model needs another");
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<Weights> LoadWeights(const GgufFile& file, const ModelConfig& config,
+absl::StatusOr<Weights> LoadWeights(const Checkpoint& checkpoint, const ModelConfig& config,
                                     const KernelSet& kernels, ThreadPool& pool,
                                     const LoadOptions& options) {
-  Loader loader(file, kernels, pool, options);
+  Loader loader(checkpoint, kernels, pool, options);
   for (const TensorSpec& spec : ModelTensors(config)) loader.AddToTotal(spec.name);
   Weights weights;
   QUANTD_RETURN_IF_ERROR(loader.Matrix(kEmbedding, &weights.embedding));

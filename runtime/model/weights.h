@@ -9,7 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "kernels/kernel_set.h"
-#include "runtime/formats/gguf.h"
+#include "runtime/model/checkpoint.h"
 #include "runtime/model/model.h"
 #include "runtime/model/model_config.h"
 
@@ -49,13 +49,13 @@ struct TensorSpec {
 /// The tensors of a model, in the order in which they are loaded and reported.
 std::vector<TensorSpec> ModelTensors(const ModelConfig& config);
 
-/// Checks that `file` holds the tensors of `config` with their shapes, and none besides that would
-/// change the result. Errors: DATA_LOSS naming the tensor; UNIMPLEMENTED for one that this build
-/// has no use for.
-absl::Status ValidateTensors(const GgufFile& file, const ModelConfig& config);
+/// Checks that `checkpoint` holds the tensors of `config` with their shapes, and none besides that
+/// would change the result. Errors: DATA_LOSS naming the tensor; UNIMPLEMENTED for one that this
+/// build has no use for.
+absl::Status ValidateTensors(const Checkpoint& checkpoint, const ModelConfig& config);
 
 /// Reads and packs every tensor; see Model::Load.
-absl::StatusOr<Weights> LoadWeights(const GgufFile& file, const ModelConfig& config,
+absl::StatusOr<Weights> LoadWeights(const Checkpoint& checkpoint, const ModelConfig& config,
                                     const KernelSet& kernels, ThreadPool& pool,
                                     const LoadOptions& options);
 

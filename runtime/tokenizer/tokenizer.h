@@ -59,6 +59,11 @@ class Tokenizer {
   Tokenizer(const Tokenizer&) = delete;
   Tokenizer& operator=(const Tokenizer&) = delete;
 
+  /// OK; or UNIMPLEMENTED, NOT_FOUND and the like naming the file, when the model takes and gives
+  /// token ids only: texts then have no tokens, and tokens no text. To be asked where a text comes
+  /// in.
+  virtual absl::Status CheckText() const { return absl::OkStatus(); }
+
   /// Never fails: what is no UTF-8 counts as U+FFFD, one for each maximal ill-formed part. Takes
   /// O(n log n) at most, however hostile the text. Of special tokens the leftmost is taken, and
   /// the longest there.

@@ -10,6 +10,7 @@
 #include "kernels/base/status_macros.h"
 #include "runtime/cache/kv_block_pool.h"
 #include "runtime/formats/scheme_table.h"
+#include "runtime/model/checkpoint.h"
 #include "runtime/model/linear_stack.h"
 #include "server/cli/advice.h"
 #include "server/cli/commands.h"
@@ -41,8 +42,9 @@ absl::StatusOr<ModelConfig> ReadConfig(const AdviseOptions& options) {
         absl::StrCat("give MODEL or --shape; see '", kCommand, " --help'"));
   }
   if (!options.shape.empty()) return ChooseShape(options.shape);
-  QUANTD_ASSIGN_OR_RETURN(const std::unique_ptr<GgufFile> file, GgufFile::Open(options.model));
-  return ReadModelConfig(*file);
+  QUANTD_ASSIGN_OR_RETURN(const std::unique_ptr<Checkpoint> checkpoint,
+                          Checkpoint::Open(options.model));
+  return ReadModelConfig(*checkpoint);
 }
 
 /// All of an Advice but what takes time.
@@ -144,7 +146,7 @@ void AddAdvise(CLI::App& app, CommandFn* run) {
   auto options = std::make_shared<AdviseOptions>();
   CLI::App* command =
       app.add_subcommand("advise", "Which weight format suits a model on this machine, and why");
-  command->add_option("model", options->model, "A .gguf file; its shape counts")
+  command->add_option("model", options->model, "A .gguf file or a folder; its shape counts")
       ->type_name("MODEL");
   command
       ->add_option("--shape", options->shape,

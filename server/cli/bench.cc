@@ -321,7 +321,10 @@ void AddBench(CLI::App& app, CommandFn* run) {
   auto options = std::make_shared<BenchOptions>();
   CLI::App* command =
       app.add_subcommand("bench", "Measure prefill and decode, beside this machine's limits");
-  command->add_option("model", options->model, "A .gguf file")->type_name("MODEL");
+  command
+      ->add_option("model", options->model,
+                   "A .gguf file, or a folder with config.json and safetensors")
+      ->type_name("MODEL");
   AddCount(command, "--prompt", &options->prompt, 0,
            "Tokens of the prefill test, one sequence (at most the context); 0 = no such test");
   AddCount(command, "--gen", &options->gen, 0,

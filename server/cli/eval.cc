@@ -75,6 +75,8 @@ int Eval(const EvalOptions& options) {
   const auto served = LoadForOneSequence(**runtime, options.model, options.runtime);
   if (!served.ok()) return Fail(kCommand, served.status());
 
+  const absl::Status has_text = (*served)->tokenizer().CheckText();
+  if (!has_text.ok()) return Fail(kCommand, has_text);
   const auto reference = LoadReference(options, **runtime);
   if (!reference.ok()) return Fail(kCommand, reference.status());
 
@@ -102,7 +104,11 @@ void AddEval(CLI::App& app, CommandFn* run) {
   auto options = std::make_shared<EvalOptions>();
   CLI::App* command =
       app.add_subcommand("eval", "Perplexity of a model on a text: what quantization costs");
-  command->add_option("model", options->model, "A .gguf file")->required()->type_name("MODEL");
+  command
+      ->add_option("model", options->model,
+                   "A .gguf file, or a folder with config.json and safetensors")
+      ->required()
+      ->type_name("MODEL");
   command->add_option("--text", options->text, "A text that the model was not trained on")
       ->required()
       ->type_name("FILE");

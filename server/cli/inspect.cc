@@ -11,7 +11,9 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "runtime/formats/gguf.h"
-#include "runtime/formats/scheme_table.h"
+#include "runtime/formats/hf_config.h"
+#include "runtime/lifecycle/open_tokenizer.h"
+#include "runtime/model/checkpoint.h"
 #include "runtime/model/model.h"
 #include "runtime/model/model_config.h"
 #include "runtime/tokenizer/tokenizer.h"
@@ -37,26 +39,28 @@ struct InspectOptions {
 /// Everything that is known of a file. What could not be read has its error instead: a file whose
 /// tokenizer is unknown is still worth looking at.
 struct Inspection {
-  std::unique_ptr<GgufFile> file;
+  std::unique_ptr<Checkpoint> checkpoint;
   absl::StatusOr<ModelConfig> config;
   absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer;
   absl::StatusOr<std::vector<WeightReport>> weights;
 
-  bool vocabulary_only() const { return file->tensors().empty(); }
+  bool vocabulary_only() const { return checkpoint->tensors().empty(); }
 };
 
 struct FormatTotal {
   uint64_t tensors = 0, weights = 0, bytes = 0;
 };
 
-std::string FormatOf(const GgufTensor& tensor) {
-  const GgufScheme* scheme = FindGgufScheme(tensor.type);
-  return scheme != nullptr ? scheme->name : absl::StrCat("type ", tensor.type);
+/// "Q4_0"; of a scheme that packs many forms also which: "GPTQ (INT4-g128)".
+std::string FormatOf(const CheckpointTensor& tensor) {
+  const std::string format = FormatName(tensor.format);
+  const bool plain = tensor.format.is_float() || format == tensor.scheme;
+  return plain ? tensor.scheme : absl::StrCat(tensor.scheme, " (", format, ")");
 }
 
-std::vector<std::pair<std::string, FormatTotal>> FormatTotals(const GgufFile& file) {
+std::vector<std::pair<std::string, FormatTotal>> FormatTotals(const Checkpoint& checkpoint) {
   std::map<std::string, FormatTotal> totals;
-  for (const GgufTensor& tensor : file.tensors()) {
+  for (const CheckpointTensor& tensor : checkpoint.tensors()) {
     FormatTotal& total = totals[FormatOf(tensor)];
     ++total.tensors;
     total.weights += static_cast<uint64_t>(tensor.rows() * tensor.cols());
@@ -68,9 +72,9 @@ std::vector<std::pair<std::string, FormatTotal>> FormatTotals(const GgufFile& fi
   return sorted;
 }
 
-FormatTotal Sum(const GgufFile& file) {
+FormatTotal Sum(const Checkpoint& checkpoint) {
   FormatTotal sum;
-  for (const auto& [name, total] : FormatTotals(file)) {
+  for (const auto& [name, total] : FormatTotals(checkpoint)) {
     sum.tensors += total.tensors;
     sum.weights += total.weights;
     sum.bytes += total.bytes;
@@ -119,7 +123,7 @@ Json ConfigJson(const ModelConfig& config) {
 
 Json MemoryJson(const Inspection& inspection) {
   const ModelConfig& config = *inspection.config;
-  Json json = {{"weight_bytes", Sum(*inspection.file).bytes}};
+  Json json = {{"weight_bytes", Sum(*inspection.checkpoint).bytes}};
   for (const KvTypeInfo& info : KvTypes()) {
     json[absl::StrCat("kv_bytes_per_token_", KvChoiceName(info.type))] =
         KvBytesPerToken(config, info.type);
@@ -156,14 +160,29 @@ Json WeightJson(const WeightReport& weight) {
           {"how", weight.how}};
 }
 
+/// GGUF's keys; of a folder what config.json says of the model as a whole.
+Json MetadataJson(const Checkpoint& checkpoint) {
+  Json metadata = Json::object();
+  if (const GgufFile* gguf = checkpoint.gguf()) {
+    for (const GgufKeyValue& entry : gguf->metadata()) metadata[entry.key] = GgufValueJson(entry);
+  } else if (const HfConfig* config = checkpoint.hf_config()) {
+    metadata["model_type"] = config->model_type();
+    metadata["architecture"] = config->architecture();
+    metadata["quant_method"] = config->quantization().method;
+    metadata["skipped_modules"] = config->quantization().skipped_modules;
+  }
+  return metadata;
+}
+
 void PrintInspectionJson(const Inspection& inspection) {
-  const GgufFile& file = *inspection.file;
-  Json json = {{"file", file.path()},
-               {"version", file.version()},
-               {"file_bytes", file.file_bytes()},
+  const Checkpoint& checkpoint = *inspection.checkpoint;
+  const GgufFile* gguf = checkpoint.gguf();
+  Json json = {{"file", checkpoint.path()},
+               {"container", checkpoint.container()},
+               {"version", gguf != nullptr ? Json(gguf->version()) : Json(nullptr)},
+               {"file_bytes", checkpoint.file_bytes()},
                {"vocabulary_only", inspection.vocabulary_only()}};
-  Json& metadata = json["metadata"] = Json::object();
-  for (const GgufKeyValue& entry : file.metadata()) metadata[entry.key] = GgufValueJson(entry);
+  json["metadata"] = MetadataJson(checkpoint);
 
   Json errors = Json::array();
   const auto section = [&](const char* key, const absl::Status& status, auto value) {
@@ -182,22 +201,32 @@ void PrintInspectionJson(const Inspection& inspection) {
     return list;
   });
   Json& formats = json["formats"] = Json::array();
-  for (const auto& [name, total] : FormatTotals(file)) {
+  for (const auto& [name, total] : FormatTotals(checkpoint)) {
     formats.push_back({{"format", name},
                        {"tensors", total.tensors},
                        {"weights", total.weights},
                        {"bytes", total.bytes}});
   }
   Json& tensors = json["tensors"] = Json::array();
-  for (const GgufTensor& tensor : file.tensors()) {
+  for (const CheckpointTensor& tensor : checkpoint.tensors()) {
     tensors.push_back({{"name", tensor.name},
+                       {"stored", tensor.stored},
                        {"shape", tensor.shape},
                        {"format", FormatOf(tensor)},
-                       {"offset", tensor.offset},
                        {"bytes", tensor.bytes}});
   }
   json["errors"] = std::move(errors);
   PrintJson(json);
+}
+
+void PrintConfiguration(const HfConfig& config) {
+  const QuantizationConfig& quantization = config.quantization();
+  Print(absl::StrCat("\nConfiguration\n",  //
+                     "Type           ", EscapeText(config.model_type()), "\n", "Quantization   ",
+                     quantization.method.empty() ? "none" : EscapeText(quantization.method), "\n"));
+  if (quantization.skipped_modules.empty()) return;
+  Print(absl::StrCat("Not quantized  ",
+                     EscapeText(absl::StrJoin(quantization.skipped_modules, ", ")), "\n"));
 }
 
 void PrintMetadata(const GgufFile& file) {
@@ -226,7 +255,7 @@ void PrintConfig(const ModelConfig& config) {
 
 void PrintMemory(const Inspection& inspection) {
   const ModelConfig& config = *inspection.config;
-  const uint64_t weights = Sum(*inspection.file).bytes;
+  const uint64_t weights = Sum(*inspection.checkpoint).bytes;
   const uint64_t per_token = KvBytesPerToken(config, KvType::kF16);
   const uint64_t cache = per_token * static_cast<uint64_t>(config.context);
   Print(absl::StrCat("\nMemory (estimate)\n",                        //
@@ -252,18 +281,18 @@ void PrintTokenizer(const Tokenizer& tokenizer) {
       "Generation ends at ", absl::StrJoin(tokenizer.end_ids(), ", "), "\n"));
 }
 
-void PrintFormats(const GgufFile& file) {
+void PrintFormats(const Checkpoint& checkpoint) {
   Print("\nFormats\n");
   using Align = Table::Align;
   Table table({{"FORMAT"},
                {"TENSORS", Align::kRight},
                {"WEIGHTS", Align::kRight},
                {"BYTES", Align::kRight}});
-  for (const auto& [name, total] : FormatTotals(file)) {
+  for (const auto& [name, total] : FormatTotals(checkpoint)) {
     table.AddRow(
         {name, absl::StrCat(total.tensors), FormatCount(total.weights), FormatBytes(total.bytes)});
   }
-  const FormatTotal sum = Sum(file);
+  const FormatTotal sum = Sum(checkpoint);
   table.AddRow(
       {"all", absl::StrCat(sum.tensors), FormatCount(sum.weights), FormatBytes(sum.bytes)});
   Print(table.Render());
@@ -308,7 +337,7 @@ void PrintTensors(const Inspection& inspection) {
                {"BYTES", Table::Align::kRight},
                {"DECODE KERNEL"},
                {"BATCH KERNEL"}});
-  for (const GgufTensor& tensor : inspection.file->tensors()) {
+  for (const CheckpointTensor& tensor : inspection.checkpoint->tensors()) {
     const auto found = kernels.find(tensor.name);
     const WeightReport* weight = found != kernels.end() ? found->second : nullptr;
     table.AddRow({tensor.name, absl::StrJoin(tensor.shape, " x "), FormatOf(tensor),
@@ -319,12 +348,19 @@ void PrintTensors(const Inspection& inspection) {
 }
 
 void PrintInspection(const Inspection& inspection, bool tensors) {
-  const GgufFile& file = *inspection.file;
+  const Checkpoint& checkpoint = *inspection.checkpoint;
+  const GgufFile* gguf = checkpoint.gguf();
+  const size_t files = checkpoint.file_count();
   Print(absl::StrCat(
-      EscapeText(file.path()), ": GGUF v", file.version(), ", ", FormatBytes(file.file_bytes()),
-      file.part_count() > 1 ? absl::StrCat(" in ", file.part_count(), " files") : "", ", ",
-      file.metadata().size(), " metadata keys, ", file.tensors().size(), " tensors\n"));
-  PrintMetadata(file);
+      EscapeText(checkpoint.path()), ": ", checkpoint.container(), ", ",
+      FormatBytes(checkpoint.file_bytes()), files > 1 ? absl::StrCat(" in ", files, " files") : "",
+      gguf != nullptr ? absl::StrCat(", ", gguf->metadata().size(), " metadata keys") : "", ", ",
+      checkpoint.tensors().size(), " tensors\n"));
+  if (gguf != nullptr) {
+    PrintMetadata(*gguf);
+  } else {
+    PrintConfiguration(*checkpoint.hf_config());
+  }
   const auto problem = [](const char* title, const absl::Status& status) {
     Print(absl::StrCat("\n", title, "\n", EscapeText(status.message()), "\n"));
   };
@@ -344,21 +380,21 @@ void PrintInspection(const Inspection& inspection, bool tensors) {
   } else {
     problem("Model: cannot be served", inspection.config.status());
   }
-  PrintFormats(file);
+  PrintFormats(checkpoint);
   if (inspection.weights.ok()) PrintKernels(*inspection.weights);
   if (tensors) PrintTensors(inspection);
 }
 
 int Inspect(const InspectOptions& options) {
-  auto file = GgufFile::Open(options.file);
-  if (!file.ok()) return Fail(kCommand, file.status());
+  auto checkpoint = Checkpoint::Open(options.file);
+  if (!checkpoint.ok()) return Fail(kCommand, checkpoint.status());
   const auto runtime = OpenRuntime(options.runtime);
   if (!runtime.ok()) return Fail(kCommand, runtime.status());
 
-  const GgufFile& gguf = **file;
-  Inspection inspection{nullptr, ReadModelConfig(gguf), Tokenizer::FromGguf(gguf),
-                        ReportWeights(gguf, (*runtime)->kernels())};
-  inspection.file = *std::move(file);
+  const Checkpoint& model = **checkpoint;
+  Inspection inspection{nullptr, ReadModelConfig(model), OpenTokenizer(model),
+                        ReportWeights(model, (*runtime)->kernels())};
+  inspection.checkpoint = *std::move(checkpoint);
   if (options.json) {
     PrintInspectionJson(inspection);
   } else {
@@ -374,7 +410,11 @@ void AddInspect(CLI::App& app, CommandFn* run) {
   options->runtime.threads = 1;  // nothing is computed
   CLI::App* command = app.add_subcommand(
       "inspect", "What is in a model file, what it needs, and which kernels it would get");
-  command->add_option("file", options->file, "A .gguf file")->required()->type_name("FILE");
+  command
+      ->add_option("file", options->file,
+                   "A .gguf file, or a folder with config.json and safetensors")
+      ->required()
+      ->type_name("FILE");
   command->add_flag("--tensors", options->tensors,
                     "List every tensor with shape, format, bytes and kernels (JSON always does)");
   command->add_flag("--json", options->json,

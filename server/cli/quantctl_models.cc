@@ -166,7 +166,9 @@ void AddLoad(CLI::App& app, CommandFn* run) {
   v1::LoadModelRequest* request = &options->request;
   CLI::App* command = app.add_subcommand("load", "Load a model file of the server's machine");
   command->add_option("name", *request->mutable_name(), "Name to serve it under")->required();
-  command->add_option("path", *request->mutable_path(), "A .gguf file, as the server sees it")
+  command
+      ->add_option("path", *request->mutable_path(),
+                   "A .gguf file or a model's folder, as the server sees it")
       ->required();
   command
       ->add_option_function<int32_t>(

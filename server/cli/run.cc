@@ -54,7 +54,11 @@ struct RunResult {
 };
 
 void AddPromptFlags(CLI::App* command, RunOptions* options) {
-  command->add_option("model", options->model, "A .gguf file")->required()->type_name("MODEL");
+  command
+      ->add_option("model", options->model,
+                   "A .gguf file, or a folder with config.json and safetensors")
+      ->required()
+      ->type_name("MODEL");
   CLI::Option* prompt =
       command
           ->add_option_function<std::string>(
@@ -143,6 +147,10 @@ void AddConversationFlags(CLI::App* command, RunOptions* options) {
 
 absl::StatusOr<std::vector<int32_t>> PromptIds(const RunOptions& options,
                                                const Tokenizer& tokenizer) {
+  if (options.token_ids.empty() || !options.stop.empty()) {
+    const absl::Status has_text = tokenizer.CheckText();
+    if (!has_text.ok()) return has_text;
+  }
   if (!options.token_ids.empty()) return options.token_ids;
   std::string text = options.prompt;
   if (!options.has_prompt) {
@@ -216,6 +224,7 @@ absl::StatusOr<RunResult> Generate(const RunOptions& options, ServedModel& model
 
 absl::StatusOr<std::vector<int32_t>> ChatIds(const RunOptions& options, const ServedModel& model,
                                              const Conversation& conversation) {
+  QUANTD_RETURN_IF_ERROR(model.tokenizer().CheckText());
   QUANTD_ASSIGN_OR_RETURN(const ChatTemplate* chat, model.chat_template());
   QUANTD_ASSIGN_OR_RETURN(const ChatPrompt prompt, chat->Render(conversation));
   return EncodeChat(prompt, model.tokenizer(), model.tokenizer().default_add_bos(),

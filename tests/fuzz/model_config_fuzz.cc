@@ -3,15 +3,16 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "kernels/base/check.h"
-#include "runtime/formats/gguf.h"
-#include "runtime/model/model_config.h"
+#include "runtime/model/gguf_checkpoint.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const auto file = quantd::GgufFile::Parse(absl::MakeConstSpan(data, size), "fuzz.gguf");
+  auto file = quantd::GgufFile::Parse(absl::MakeConstSpan(data, size), "fuzz.gguf");
   if (!file.ok()) return 0;
-  const auto config = quantd::ReadModelConfig(**file);
+  const quantd::GgufCheckpoint checkpoint(*std::move(file));
+  const auto config = quantd::ReadModelConfig(checkpoint);
   if (!config.ok()) {
     QUANTD_CHECK(config.status().message().find("fuzz.gguf: ") == 0, "errors name the file");
     return 0;
@@ -23,6 +24,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   QUANTD_CHECK(config->rope_dim % 2 == 0 && config->rope_dim <= config->head_dim,
                "rotation takes pairs of a head");
   QUANTD_CHECK(config->rms_eps > 0 && config->rope_base > 0, "neither NaN nor a division by zero");
-  QUANTD_CHECK((*file)->FindTensor("token_embd.weight") != nullptr, "the model has its tensors");
+  QUANTD_CHECK(checkpoint.Find("token_embd.weight") != nullptr, "the model has its tensors");
   return 0;
 }

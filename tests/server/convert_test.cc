@@ -6,6 +6,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "runtime/formats/gguf.h"
+#include "runtime/tokenizer/ids_only_tokenizer.h"
 #include "server/status_mapping.h"
 #include "tests/support/test_data.h"
 
@@ -54,6 +55,22 @@ TEST_F(ConvertTest, AbsentFieldsAreTheEnginesDefaults) {
   EXPECT_EQ(request.max_tokens, defaults.max_tokens);
   EXPECT_EQ(request.min_tokens, 0);
   EXPECT_FALSE(request.ignore_eos || request.want_prompt_logits);
+}
+
+TEST(ConvertWithoutTextTest, OnlyTokenIdsAreTaken) {
+  const absl::Status why = absl::UnimplementedError("m: tokenizer: of an unknown kind");
+  const IdsOnlyTokenizer tokenizer(100, std::nullopt, {}, why);
+  const absl::StatusOr<const ChatTemplate*> no_chat = absl::NotFoundError("none");
+  v1::GenerateRequest proto;
+  proto.mutable_token_ids()->add_ids(7);
+  EXPECT_TRUE(ToEngineRequest(proto, tokenizer, no_chat).ok());
+  proto.add_stop("end");
+  EXPECT_EQ(ToEngineRequest(proto, tokenizer, no_chat).status(), why);
+  proto.clear_stop();
+  proto.set_text("a");
+  EXPECT_EQ(ToEngineRequest(proto, tokenizer, no_chat).status(), why);
+  proto.mutable_chat();
+  EXPECT_EQ(ToEngineRequest(proto, tokenizer, no_chat).status(), why);
 }
 
 TEST_F(ConvertTest, PresentFieldsArriveEvenWhenZero) {

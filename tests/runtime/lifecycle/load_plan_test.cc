@@ -120,16 +120,18 @@ TEST(PlanLoadTest, F32ModelsGetAnF32Cache) {
   EXPECT_EQ(plan->kv_type, KvType::kF32);
 }
 
-TEST(PlanLoadTest, OnlyRegularFilesAreOpened) {
+TEST(PlanLoadTest, OnlyRegularFilesAndFoldersAreOpened) {
   ModelSpec spec = DemoSpec("a");
-  spec.path = ::testing::TempDir();
-  EXPECT_EQ(PlanLoad(spec, kPlenty).status().code(), absl::StatusCode::kInvalidArgument);
   spec.path = "/dev/zero";
   EXPECT_EQ(PlanLoad(spec, kPlenty).status().code(), absl::StatusCode::kInvalidArgument);
   spec.path = absl::StrCat(::testing::TempDir(), "/quantd_fifo_", getpid());
   ASSERT_EQ(mkfifo(spec.path.c_str(), 0600), 0);
   EXPECT_EQ(PlanLoad(spec, kPlenty).status().code(), absl::StatusCode::kInvalidArgument);
   unlink(spec.path.c_str());
+  spec.path = SourcePath("config/models");
+  const absl::Status no_model = PlanLoad(spec, kPlenty).status();
+  EXPECT_EQ(no_model.code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(no_model.message()), HasSubstr("config.json"));
   spec.path = ::testing::TempDir() + "/quantd_no_such_file.gguf";
   const absl::Status missing = PlanLoad(spec, kPlenty).status();
   EXPECT_EQ(missing.code(), absl::StatusCode::kNotFound);

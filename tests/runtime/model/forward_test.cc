@@ -108,11 +108,11 @@ class DoubleModel {
 
 // Loads what `tiny` writes and compares 40 steps with DoubleModel.
 void ExpectForward(TinyModel& tiny) {
-  const auto file = tiny.Write();
+  const auto checkpoint = tiny.Open();
   const auto kernels = KernelSet::Create(ProbeHardware(), {});
   ASSERT_TRUE(kernels.ok()) << kernels.status();
   ThreadPool pool(2);
-  const auto model = Model::Load(*file, **kernels, pool, {});
+  const auto model = Model::Load(*checkpoint, **kernels, pool, {});
   ASSERT_TRUE(model.ok()) << model.status();
   Sequences sequences(**model, KvType::kF32, 2);
   DoubleModel expected(tiny);
@@ -154,11 +154,11 @@ TEST(TinyForwardTest, WeightsThatAreNoNumbersAreRefusedByName) {
   tiny.Tensor("blk.1.ffn_up.weight").value = [](int64_t i) {
     return i == 33 ? std::numeric_limits<float>::quiet_NaN() : 1.0f;
   };
-  const auto file = tiny.Write();
+  const auto checkpoint = tiny.Open();
   const auto kernels = KernelSet::Create(ProbeHardware(), {});
   ASSERT_TRUE(kernels.ok()) << kernels.status();
   ThreadPool pool(1);
-  const auto model = Model::Load(*file, **kernels, pool, {});
+  const auto model = Model::Load(*checkpoint, **kernels, pool, {});
   EXPECT_EQ(model.status().code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(std::string(model.status().message()), HasSubstr("blk.1.ffn_up.weight"));
 }

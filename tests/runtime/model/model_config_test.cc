@@ -58,7 +58,7 @@ TEST(ModelConfigTest, ReadsATinyModel) {
 }
 
 TEST(ModelConfigTest, ReadsTheBundledModel) {
-  const auto file = GgufFile::Open(SourcePath("config/models/shakespeare-6m-f16.gguf"));
+  const auto file = Checkpoint::Open(SourcePath("config/models/shakespeare-6m-f16.gguf"));
   ASSERT_TRUE(file.ok());
   const auto config = ReadModelConfig(**file);
   ASSERT_TRUE(config.ok()) << config.status();

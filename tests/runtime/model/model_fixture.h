@@ -28,9 +28,9 @@ inline LoadedModel LoadModelOrDie(const std::string& path, const std::string& is
   if (!kernels.ok()) ADD_FAILURE() << kernels.status();
   loaded.kernels = *std::move(kernels);
   loaded.pool = std::make_unique<ThreadPool>(threads);
-  auto file = GgufFile::Open(path);
-  if (!file.ok()) ADD_FAILURE() << file.status();
-  auto model = Model::Load(**file, *loaded.kernels, *loaded.pool, {});
+  auto checkpoint = Checkpoint::Open(path);
+  if (!checkpoint.ok()) ADD_FAILURE() << checkpoint.status();
+  auto model = Model::Load(**checkpoint, *loaded.kernels, *loaded.pool, {});
   if (!model.ok()) ADD_FAILURE() << model.status();
   loaded.model = *std::move(model);
   return loaded;

@@ -1,15 +1,14 @@
 #include "runtime/model/model.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/runtime/model/golden.h"
 #include "tests/runtime/model/model_fixture.h"
 #include "tests/support/test_data.h"
 
@@ -23,55 +22,21 @@ constexpr char kShakespeareQ4[] = "config/models/shakespeare-6m-Q4_0.gguf";
 // The scalar reference decodes every weight anew; it runs the smaller cases only.
 constexpr char kSlowIsa[] = "reference";
 
-int32_t ArgMax(const std::vector<float>& logits) {
-  return static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
-}
-
-// Compares with what an independent program computed in float64: the logits after the prompt within
-// `tolerance` of the largest, and the greedy ids wherever the two best logits are far enough apart.
-void ExpectGolden(Model& model, const std::string& golden, KvType type, float tolerance) {
-  constexpr double kClearMargin = 0.02;
-  const auto cases = nlohmann::json::parse(ReadFileOrDie(SourcePath("tests/golden/" + golden)));
-  ASSERT_FALSE(cases.empty());
-  for (const auto& c : cases) {
-    const auto prompt = c["prompt_ids"].get<std::vector<int32_t>>();
-    const auto expected = c["logits_after_prompt"].get<std::vector<float>>();
-    const auto ids = c["greedy_ids"].get<std::vector<int32_t>>();
-    const auto margins = c["greedy_margin"].get<std::vector<double>>();
-    Sequences sequences(model, type, 9);
-    std::vector<float> logits = sequences.Step({{0, prompt}})[0];
-    ASSERT_EQ(logits.size(), expected.size());
-    float largest = 0, error = 0;
-    for (size_t i = 0; i < expected.size(); ++i) {
-      largest = std::max(largest, std::fabs(expected[i]));
-      error = std::max(error, std::fabs(logits[i] - expected[i]));
-    }
-    EXPECT_LE(error, tolerance * largest);
-    ASSERT_EQ(ids.size(), 64u);
-    for (size_t i = 0; i < ids.size(); ++i) {
-      if (margins[i] > kClearMargin) {
-        ASSERT_EQ(ArgMax(logits), ids[i]) << "step " << i;
-      }
-      logits = sequences.Step({{0, {ids[i]}}})[0];
-    }
-  }
-}
-
 class GoldenTest : public testing::TestWithParam<std::string> {};
 
 TEST_P(GoldenTest, StoriesInF32) {
   QUANTD_NEED_TEST_DATA(path, kStories);
   LoadedModel loaded = LoadModelOrDie(path, GetParam());
   EXPECT_EQ(loaded.model->config().ff, 172) << "a row length that is no multiple of a block";
-  ExpectGolden(*loaded.model, "stories260K.expected.json", KvType::kF32, 1e-3f);
-  ExpectGolden(*loaded.model, "stories260K.expected.json", KvType::kF16, 2e-2f);
+  ExpectGolden(*loaded.model, "tests/golden/stories260K.expected.json", KvType::kF32, 1e-3f);
+  ExpectGolden(*loaded.model, "tests/golden/stories260K.expected.json", KvType::kF16, 2e-2f);
 }
 
 TEST_P(GoldenTest, ShakespeareInF16) {
   LoadedModel loaded = LoadModelOrDie(SourcePath(kShakespeareF16), GetParam());
-  ExpectGolden(*loaded.model, "shakespeare-6m.expected.json", KvType::kF32, 2e-2f);
+  ExpectGolden(*loaded.model, "tests/golden/shakespeare-6m.expected.json", KvType::kF32, 2e-2f);
   if (GetParam() == kSlowIsa) return;
-  ExpectGolden(*loaded.model, "shakespeare-6m.expected.json", KvType::kF16, 2e-2f);
+  ExpectGolden(*loaded.model, "tests/golden/shakespeare-6m.expected.json", KvType::kF16, 2e-2f);
 }
 
 INSTANTIATE_TEST_SUITE_P(AllIsas, GoldenTest, testing::ValuesIn(RunnableIsas()),
@@ -168,14 +133,14 @@ INSTANTIATE_TEST_SUITE_P(AllIsas, InvarianceTest, testing::ValuesIn(InvarianceCa
 class ModelLoadTest : public testing::Test {
  protected:
   void SetUp() override {
-    auto file = GgufFile::Open(SourcePath(kShakespeareQ4));
-    ASSERT_TRUE(file.ok()) << file.status();
-    file_ = *std::move(file);
+    auto checkpoint = Checkpoint::Open(SourcePath(kShakespeareQ4));
+    ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+    checkpoint_ = *std::move(checkpoint);
     auto kernels = KernelSet::Create(ProbeHardware(), {});
     ASSERT_TRUE(kernels.ok()) << kernels.status();
     kernels_ = *std::move(kernels);
   }
-  std::unique_ptr<GgufFile> file_;
+  std::unique_ptr<Checkpoint> checkpoint_;
   std::unique_ptr<KernelSet> kernels_;
   ThreadPool pool_{2};
 };
@@ -191,12 +156,12 @@ TEST_F(ModelLoadTest, ProgressGrowsToTheTotal) {
     ++calls;
     return true;
   };
-  const auto model = Model::Load(*file_, *kernels_, pool_, options);
+  const auto model = Model::Load(*checkpoint_, *kernels_, pool_, options);
   ASSERT_TRUE(model.ok()) << model.status();
   EXPECT_EQ(last, total);
-  EXPECT_EQ(calls, file_->tensors().size());
+  EXPECT_EQ(calls, checkpoint_->tensors().size());
   uint64_t bytes = 0;
-  for (const GgufTensor& tensor : file_->tensors()) bytes += tensor.bytes;
+  for (const CheckpointTensor& tensor : checkpoint_->tensors()) bytes += tensor.bytes;
   EXPECT_EQ(total, bytes);
 }
 
@@ -204,16 +169,16 @@ TEST_F(ModelLoadTest, ProgressCancels) {
   int calls = 0;
   LoadOptions options;
   options.progress = [&](const LoadProgress&) { return ++calls < 5; };
-  const auto model = Model::Load(*file_, *kernels_, pool_, options);
+  const auto model = Model::Load(*checkpoint_, *kernels_, pool_, options);
   EXPECT_EQ(model.status().code(), absl::StatusCode::kCancelled);
   EXPECT_EQ(calls, 5);
 }
 
 TEST_F(ModelLoadTest, ReportNamesEveryMatrixWithItsKernels) {
-  const auto model = Model::Load(*file_, *kernels_, pool_, {});
+  const auto model = Model::Load(*checkpoint_, *kernels_, pool_, {});
   ASSERT_TRUE(model.ok()) << model.status();
   const std::vector<WeightReport> reports = (*model)->Report();
-  const auto dry = ReportWeights(*file_, *kernels_);
+  const auto dry = ReportWeights(*checkpoint_, *kernels_);
   ASSERT_TRUE(dry.ok()) << dry.status();
   ASSERT_EQ(reports.size(), 2u + 6 * 7);
   ASSERT_EQ(dry->size(), reports.size());
@@ -227,7 +192,7 @@ TEST_F(ModelLoadTest, ReportNamesEveryMatrixWithItsKernels) {
     EXPECT_EQ(report.name, (*dry)[i].name);
     EXPECT_EQ(report.decode_kernel, (*dry)[i].decode_kernel);
     EXPECT_EQ((*dry)[i].packed_bytes, 0u);
-    EXPECT_EQ(report.file_bytes, file_->FindTensor(report.name)->bytes);
+    EXPECT_EQ(report.file_bytes, checkpoint_->Find(report.name)->bytes);
     EXPECT_GE(report.packed_bytes, report.file_bytes * 9 / 10);
     EXPECT_FALSE(report.decode_kernel.empty());
     EXPECT_FALSE(report.batch_kernel.empty());
@@ -240,7 +205,7 @@ TEST_F(ModelLoadTest, ReportNamesEveryMatrixWithItsKernels) {
 
 // What a product computes with must not depend on whether the weights are decoded before or while.
 TEST(Model, DecodedToFloatItIsNearlyTheSameModel) {
-  const auto file = GgufFile::Open(SourcePath(kShakespeareQ4));
+  const auto file = Checkpoint::Open(SourcePath(kShakespeareQ4));
   ASSERT_TRUE(file.ok()) << file.status();
   LoadedModel quantized = LoadModelOrDie(SourcePath(kShakespeareQ4));
   LoadOptions options;

@@ -201,8 +201,8 @@ TEST_F(PerplexityTest, AModelEqualsItself) {
 
 TEST_F(PerplexityTest, OnlyModelsOfOneVocabularyAreCompared) {
   TinyModel tiny;
-  const auto file = tiny.Write();
-  const auto other = Model::Load(*file, *loaded_.kernels, *loaded_.pool, {});
+  const auto checkpoint = tiny.Open();
+  const auto other = Model::Load(*checkpoint, *loaded_.kernels, *loaded_.pool, {});
   ASSERT_TRUE(other.ok()) << other.status();
   const auto result =
       CompareModels({*loaded_.model, KvType::kF16}, {**other, KvType::kF16}, tokens_, {});

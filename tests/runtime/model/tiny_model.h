@@ -13,7 +13,7 @@
 #include "gtest/gtest.h"
 #include "runtime/formats/gguf_writer.h"
 #include "runtime/formats/scheme_table.h"
-#include "runtime/model/model_config.h"
+#include "runtime/model/gguf_checkpoint.h"
 
 namespace quantd {
 
@@ -98,7 +98,8 @@ class TinyModel {
     return *std::move(file);
   }
 
-  absl::StatusOr<ModelConfig> Read() { return ReadModelConfig(*Write()); }
+  std::unique_ptr<Checkpoint> Open() { return std::make_unique<GgufCheckpoint>(Write()); }
+  absl::StatusOr<ModelConfig> Read() { return ReadModelConfig(*Open()); }
 
   GgufWriter keys;
   std::vector<TinyTensor> tensors;

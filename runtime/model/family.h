@@ -1,0 +1,44 @@
+#ifndef QUANTD_RUNTIME_MODEL_FAMILY_H_
+#define QUANTD_RUNTIME_MODEL_FAMILY_H_
+
+#include <optional>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+
+namespace quantd {
+
+/// What a part of a model is called here (as in GGUF) and in checkpoints of Hugging Face, without
+/// ".weight" and ".bias". A "*" stands for a number, that of a layer, the same in both names.
+struct PartName {
+  const char* ours;
+  const char* hf;
+};
+
+/// What distinguishes the families that share the Llama layer. ONE row per family in the table,
+/// whichever container a model comes in.
+struct Family {
+  const char* architecture;  ///< general.architecture of GGUF, and the prefix of its keys
+  absl::Span<const char* const> hf_model_types;  ///< model_type of config.json
+  /// GGUF's converter permutes the rows of Q and K so that neighbours (2i, 2i + 1) are rotated
+  /// together. Checkpoints of Hugging Face are as the model was trained: halves are rotated, in
+  /// every family. Nothing else knows of the permutation; the forward pass does either.
+  bool gguf_rope_adjacent;
+  absl::Span<const PartName> parts;
+};
+
+absl::Span<const Family> Families();
+
+/// Null if the family is unknown.
+const Family* FindGgufFamily(absl::string_view architecture);
+const Family* FindHfFamily(absl::string_view model_type);
+
+/// Our name of a part that Hugging Face calls `hf` ("model.layers.3.mlp.up_proj" ->
+/// "blk.3.ffn_up"); nothing if the family has no such part. HfPartName is its inverse.
+std::optional<std::string> OurPartName(const Family& family, absl::string_view hf);
+std::optional<std::string> HfPartName(const Family& family, absl::string_view ours);
+
+}  // namespace quantd
+
+#endif  // QUANTD_RUNTIME_MODEL_FAMILY_H_

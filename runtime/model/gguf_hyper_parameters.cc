@@ -1,0 +1,240 @@
+#include "runtime/model/gguf_hyper_parameters.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "kernels/base/status_macros.h"
+#include "runtime/formats/scheme_table.h"
+#include "runtime/model/family.h"
+
+namespace quantd {
+namespace {
+
+absl::StatusOr<const Family*> FindFamily(const GgufFile& file) {
+  QUANTD_ASSIGN_OR_RETURN(const absl::string_view name, file.String("general.architecture"));
+  if (const Family* family = FindGgufFamily(name)) return family;
+  std::string known;
+  for (const Family& family : Families()) {
+    absl::StrAppend(&known, known.empty() ? "" : ", ", family.architecture);
+  }
+  return absl::UnimplementedError(absl::StrCat(file.path(), ": general.architecture: \"", name,
+                                               "\" is not supported; supported are: ", known));
+}
+
+// Reads the keys "<architecture>.<name>" of one file.
+class Reader {
+ public:
+  Reader(const GgufFile& file, const Family& family)
+      : file_(file), prefix_(absl::StrCat(family.architecture, ".")) {}
+
+  std::string Key(absl::string_view name) const { return absl::StrCat(prefix_, name); }
+  absl::Status Error(absl::string_view name, absl::string_view what) const {
+    return file_.Error(Key(name), what);
+  }
+
+  // An integer in [min, 2^31); absent: `otherwise`, or an error if that is empty too.
+  absl::Status Int(absl::string_view name, int32_t min, std::optional<int32_t> otherwise,
+                   int32_t* out) const {
+    QUANTD_ASSIGN_OR_RETURN(const std::optional<uint64_t> value, file_.OptionalUint(Key(name)));
+    if (!value && !otherwise) return Error(name, "the key is missing");
+    const uint64_t number = value ? *value : static_cast<uint64_t>(*otherwise);
+    constexpr int32_t kMax = std::numeric_limits<int32_t>::max();
+    if (number < static_cast<uint64_t>(min) || number > kMax) {
+      return Error(name, absl::StrCat(number, " is outside of [", min, ", ", kMax, "]"));
+    }
+    *out = static_cast<int32_t>(number);
+    return absl::OkStatus();
+  }
+
+  // A number in [low, high]; absent: *out stays.
+  absl::Status Float(absl::string_view name, float low, float high, float* out) const {
+    QUANTD_ASSIGN_OR_RETURN(const std::optional<double> value, file_.OptionalFloat(Key(name)));
+    if (!value) return absl::OkStatus();
+    if (!(*value >= low && *value <= high)) {
+      return Error(name, absl::StrCat(*value, " is outside of [", low, ", ", high, "]"));
+    }
+    *out = static_cast<float>(*value);
+    return absl::OkStatus();
+  }
+
+  const GgufFile& file() const { return file_; }
+
+ private:
+  const GgufFile& file_;
+  const std::string prefix_;
+};
+
+// A feature whose key must be absent or 0, or the result would be wrong.
+absl::Status RefuseUnlessZero(const Reader& reader, absl::string_view name) {
+  int32_t value = 0;
+  QUANTD_RETURN_IF_ERROR(reader.Int(name, 0, 0, &value));
+  if (value == 0) return absl::OkStatus();
+  return absl::UnimplementedError(absl::StrCat(reader.file().path(), ": ", reader.Key(name), ": ",
+                                               value, " is not supported; only 0 is"));
+}
+
+absl::Status ReadSizes(const Reader& reader, ModelConfig* config) {
+  QUANTD_RETURN_IF_ERROR(reader.Int("embedding_length", 1, std::nullopt, &config->dim));
+  QUANTD_RETURN_IF_ERROR(reader.Int("block_count", 1, std::nullopt, &config->layers));
+  QUANTD_RETURN_IF_ERROR(reader.Int("feed_forward_length", 1, std::nullopt, &config->ff));
+  QUANTD_RETURN_IF_ERROR(reader.Int("context_length", 1, std::nullopt, &config->context));
+  // Within its window, attention of a sliding-window model is plain causal attention.
+  int32_t window = 0;
+  QUANTD_RETURN_IF_ERROR(reader.Int("attention.sliding_window", 0, 0, &window));
+  if (window > 0) config->context = std::min(config->context, window);
+  const absl::string_view eps_key = "attention.layer_norm_rms_epsilon";
+  QUANTD_ASSIGN_OR_RETURN(const double eps, reader.file().Float(reader.Key(eps_key)));
+  // An eps that is 0 as a float would divide 0 by 0 on a row of zeros.
+  if (!(eps >= 1e-30 && eps <= 1)) {
+    return reader.Error(eps_key, absl::StrCat(eps, " is outside of [1e-30, 1]"));
+  }
+  config->rms_eps = static_cast<float>(eps);
+  return RefuseUnlessZero(reader, "expert_count");
+}
+
+absl::Status ReadHeads(const Reader& reader, ModelConfig* config) {
+  const absl::string_view heads_key = "attention.head_count";
+  const absl::string_view kv_key = "attention.head_count_kv";
+  QUANTD_RETURN_IF_ERROR(reader.Int(heads_key, 1, std::nullopt, &config->heads));
+  QUANTD_RETURN_IF_ERROR(reader.Int(kv_key, 1, config->heads, &config->kv_heads));
+  if (config->kv_heads > config->heads || config->heads % config->kv_heads != 0) {
+    return reader.Error(kv_key, absl::StrCat(config->kv_heads, " does not divide the ",
+                                             config->heads, " of ", reader.Key(heads_key)));
+  }
+  if (reader.file().Find(reader.Key("attention.key_length")) != nullptr) {
+    QUANTD_RETURN_IF_ERROR(reader.Int("attention.key_length", 1, std::nullopt, &config->head_dim));
+  } else if (config->dim % config->heads == 0) {
+    config->head_dim = config->dim / config->heads;
+  } else {
+    return reader.Error(heads_key,
+                        absl::StrCat(config->heads, " does not divide the ", config->dim, " of ",
+                                     reader.Key("embedding_length"), ", and there is no ",
+                                     reader.Key("attention.key_length")));
+  }
+  int32_t value_length = 0;
+  QUANTD_RETURN_IF_ERROR(reader.Int("attention.value_length", 1, config->head_dim, &value_length));
+  if (value_length == config->head_dim) return absl::OkStatus();
+  return reader.Error("attention.value_length",
+                      absl::StrCat(value_length, " differs from the key length of ",
+                                   config->head_dim, ", which is not supported"));
+}
+
+absl::Status ReadRopeScaling(const Reader& reader, ModelConfig* config) {
+  QUANTD_ASSIGN_OR_RETURN(const std::optional<absl::string_view> type,
+                          reader.file().OptionalString(reader.Key("rope.scaling.type")));
+  constexpr float kLeast = 1e-6f, kMost = 1e6f;
+  QUANTD_RETURN_IF_ERROR(reader.Float("rope.scale_linear", kLeast, kMost, &config->rope_factor));
+  const bool old_linear = !type && config->rope_factor != 1.0f;
+  QUANTD_RETURN_IF_ERROR(reader.Float("rope.scaling.factor", kLeast, kMost, &config->rope_factor));
+  const std::string name = type ? absl::AsciiStrToLower(*type) : old_linear ? "linear" : "none";
+  if (name == "linear") {
+    config->rope_scaling = RopeScaling::kLinear;
+  } else if (name == "yarn") {
+    config->rope_scaling = RopeScaling::kYarn;
+  } else if (name == "llama3") {
+    config->rope_scaling = RopeScaling::kLlama3;
+  } else if (name != "none") {
+    return reader.Error("rope.scaling.type",
+                        absl::StrCat("\"", *type, "\" is not one of none, linear, yarn, llama3"));
+  }
+  QUANTD_RETURN_IF_ERROR(reader.Int("rope.scaling.original_context_length", 1, config->context,
+                                    &config->rope_original_context));
+  QUANTD_RETURN_IF_ERROR(
+      reader.Float("rope.scaling.attn_factor", kLeast, kMost, &config->yarn_attn_factor));
+  QUANTD_RETURN_IF_ERROR(
+      reader.Float("rope.scaling.yarn_attn_factor", kLeast, kMost, &config->yarn_attn_factor));
+  QUANTD_RETURN_IF_ERROR(
+      reader.Float("rope.scaling.yarn_ext_factor", 0, kMost, &config->yarn_ext_factor));
+  QUANTD_RETURN_IF_ERROR(
+      reader.Float("rope.scaling.yarn_beta_fast", kLeast, kMost, &config->yarn_beta_fast));
+  return reader.Float("rope.scaling.yarn_beta_slow", kLeast, kMost, &config->yarn_beta_slow);
+}
+
+// Frequency divisors, one per rotated pair; their presence is what "llama3" scaling means in GGUF.
+absl::Status ReadRopeFactors(const GgufFile& file, ModelConfig* config) {
+  const std::string field = "tensor rope_freqs.weight";
+  const GgufTensor* tensor = file.FindTensor("rope_freqs.weight");
+  if (tensor == nullptr) {
+    if (config->rope_scaling != RopeScaling::kLlama3) return absl::OkStatus();
+    return file.Error(field, "is missing, but rope.scaling.type is \"llama3\"");
+  }
+  if (tensor->cols() != config->rope_dim / 2 || tensor->rows() != 1) {
+    return file.Error(field, absl::StrCat("has shape [", absl::StrJoin(tensor->shape, ", "),
+                                          "], but the rotated pairs are ", config->rope_dim / 2));
+  }
+  QUANTD_ASSIGN_OR_RETURN(config->rope_factors, ReadFloats(file, *tensor));
+  for (const float factor : config->rope_factors) {
+    if (!(factor > 0 && std::isfinite(factor))) {
+      return file.Error(field, absl::StrCat("holds ", factor, "; factors must be above 0"));
+    }
+  }
+  if (config->rope_scaling == RopeScaling::kNone) config->rope_scaling = RopeScaling::kLlama3;
+  return absl::OkStatus();
+}
+
+absl::Status ReadRope(const Reader& reader, ModelConfig* config) {
+  QUANTD_RETURN_IF_ERROR(
+      reader.Int("rope.dimension_count", 2, config->head_dim, &config->rope_dim));
+  if (config->rope_dim % 2 != 0 || config->rope_dim > config->head_dim) {
+    return reader.Error(
+        "rope.dimension_count",
+        absl::StrCat(config->rope_dim, " must be even and at most the head length, ",
+                     config->head_dim));
+  }
+  QUANTD_RETURN_IF_ERROR(reader.Float("rope.freq_base", 1.01f, 1e30f, &config->rope_base));
+  QUANTD_RETURN_IF_ERROR(ReadRopeScaling(reader, config));
+  return ReadRopeFactors(reader.file(), config);
+}
+
+// The vocabulary is as large as the embedding; every other place that says so must agree.
+absl::Status ReadVocab(const Reader& reader, ModelConfig* config) {
+  const GgufFile& file = reader.file();
+  const GgufTensor* embedding = file.FindTensor("token_embd.weight");
+  if (embedding == nullptr) return file.Error("tensor token_embd.weight", "is missing");
+  const int64_t vocab = embedding->rows();
+  if (vocab > std::numeric_limits<int32_t>::max()) {
+    return file.Error("tensor token_embd.weight", absl::StrCat("has too many rows: ", vocab));
+  }
+  config->vocab = static_cast<int32_t>(vocab);
+  int32_t declared = 0;
+  QUANTD_RETURN_IF_ERROR(reader.Int("vocab_size", 1, config->vocab, &declared));
+  if (declared != config->vocab) {
+    return reader.Error("vocab_size",
+                        absl::StrCat(declared, ", but token_embd.weight has ", vocab, " rows"));
+  }
+  QUANTD_ASSIGN_OR_RETURN(const GgufArray* tokens,
+                          file.OptionalStringArray("tokenizer.ggml.tokens"));
+  if (tokens != nullptr && tokens->count != static_cast<uint64_t>(vocab)) {
+    return file.Error("tokenizer.ggml.tokens",
+                      absl::StrCat("lists ", tokens->count, " tokens, but token_embd.weight has ",
+                                   vocab, " rows"));
+  }
+  config->tied_output = file.FindTensor("output.weight") == nullptr;
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<ModelConfig> ReadGgufHyperParameters(const GgufFile& file) {
+  QUANTD_ASSIGN_OR_RETURN(const Family* family, FindFamily(file));
+  const Reader reader(file, *family);
+  ModelConfig config;
+  config.architecture = family->architecture;
+  config.rope_adjacent = family->gguf_rope_adjacent;
+  QUANTD_ASSIGN_OR_RETURN(const std::optional<absl::string_view> name,
+                          file.OptionalString("general.name"));
+  if (name) config.name = std::string(*name);
+  QUANTD_RETURN_IF_ERROR(ReadSizes(reader, &config));
+  QUANTD_RETURN_IF_ERROR(ReadHeads(reader, &config));
+  QUANTD_RETURN_IF_ERROR(ReadVocab(reader, &config));
+  QUANTD_RETURN_IF_ERROR(ReadRope(reader, &config));
+  return config;
+}
+
+}  // namespace quantd

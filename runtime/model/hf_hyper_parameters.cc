@@ -1,0 +1,210 @@
+#include "runtime/model/hf_hyper_parameters.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numbers>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "kernels/base/status_macros.h"
+#include "runtime/formats/file_error.h"
+#include "runtime/model/family.h"
+
+namespace quantd {
+namespace {
+
+constexpr int64_t kMaxInt = std::numeric_limits<int32_t>::max();
+// More would be a mistake, and tables of this length are made before the tensors are looked at.
+constexpr int64_t kMaxHeadDim = 1 << 16;
+// Limits of scaling factors.
+constexpr double kLeast = 1e-6, kMost = 1e6;
+
+/// A member that must be there: a count.
+absl::Status ReadCount(const JsonValue& object, absl::string_view key, int32_t* out) {
+  QUANTD_ASSIGN_OR_RETURN(const JsonValue value, object.At(key));
+  QUANTD_ASSIGN_OR_RETURN(const int64_t count, value.Int(1, kMaxInt));
+  *out = static_cast<int32_t>(count);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<float> ReadFactor(const JsonValue& object, absl::string_view key) {
+  QUANTD_ASSIGN_OR_RETURN(const JsonValue value, object.At(key));
+  QUANTD_ASSIGN_OR_RETURN(const double factor, value.Number(kLeast, kMost));
+  return static_cast<float>(factor);
+}
+
+absl::Status ReadSizes(const JsonValue& object, ModelConfig* config) {
+  QUANTD_RETURN_IF_ERROR(ReadCount(object, "hidden_size", &config->dim));
+  QUANTD_RETURN_IF_ERROR(ReadCount(object, "num_hidden_layers", &config->layers));
+  QUANTD_RETURN_IF_ERROR(ReadCount(object, "intermediate_size", &config->ff));
+  QUANTD_RETURN_IF_ERROR(ReadCount(object, "vocab_size", &config->vocab));
+  QUANTD_RETURN_IF_ERROR(ReadCount(object, "max_position_embeddings", &config->context));
+  // Within its window, attention of a sliding-window model is plain causal attention.
+  QUANTD_ASSIGN_OR_RETURN(const int64_t window,
+                          object.Int("sliding_window", config->context, 1, kMaxInt));
+  config->context = static_cast<int32_t>(std::min<int64_t>(config->context, window));
+  QUANTD_ASSIGN_OR_RETURN(const double eps, object.Number("rms_norm_eps", 1e-6, 1e-30, 1));
+  config->rms_eps = static_cast<float>(eps);
+  QUANTD_ASSIGN_OR_RETURN(const std::string activation, object.String("hidden_act", "silu"));
+  if (activation == "silu" || activation == "swish") return absl::OkStatus();
+  return object.Unsupported(
+      absl::StrCat("hidden_act \"", Printable(activation), "\" is not supported; silu is"));
+}
+
+absl::Status ReadHeads(const JsonValue& object, ModelConfig* config) {
+  QUANTD_RETURN_IF_ERROR(ReadCount(object, "num_attention_heads", &config->heads));
+  QUANTD_ASSIGN_OR_RETURN(const int64_t kv_heads,
+                          object.Int("num_key_value_heads", config->heads, 1, config->heads));
+  config->kv_heads = static_cast<int32_t>(kv_heads);
+  if (config->heads % config->kv_heads != 0) {
+    return object.Error(absl::StrCat("num_key_value_heads ", kv_heads, " does not divide the ",
+                                     config->heads, " of num_attention_heads"));
+  }
+  QUANTD_ASSIGN_OR_RETURN(const std::optional<JsonValue> head_dim, object.Find("head_dim"));
+  if (head_dim) {
+    QUANTD_ASSIGN_OR_RETURN(const int64_t length, head_dim->Int(1, kMaxHeadDim));
+    config->head_dim = static_cast<int32_t>(length);
+    return absl::OkStatus();
+  }
+  if (config->dim % config->heads != 0 || config->dim / config->heads > kMaxHeadDim) {
+    return object.Error(absl::StrCat("num_attention_heads ", config->heads, " does not divide the ",
+                                     config->dim, " of hidden_size, and there is no head_dim"));
+  }
+  config->head_dim = config->dim / config->heads;
+  return absl::OkStatus();
+}
+
+/// `original_max_position_embeddings`: of the model before its context was stretched.
+absl::StatusOr<int32_t> ReadOriginalContext(const JsonValue& scaling, int32_t otherwise) {
+  QUANTD_ASSIGN_OR_RETURN(const int64_t original,
+                          scaling.Int("original_max_position_embeddings", otherwise, 1, kMaxInt));
+  return static_cast<int32_t>(original);
+}
+
+absl::Status ReadLinear(const JsonValue& scaling, ModelConfig* config) {
+  config->rope_scaling = RopeScaling::kLinear;
+  QUANTD_ASSIGN_OR_RETURN(config->rope_factor, ReadFactor(scaling, "factor"));
+  return absl::OkStatus();
+}
+
+/// By how much YaRN sharpens attention for a context stretched by `factor`.
+double YarnMagnitude(double factor, double mscale) {
+  return factor <= 1 ? 1 : 0.1 * mscale * std::log(factor) + 1;
+}
+
+absl::Status ReadYarn(const JsonValue& scaling, ModelConfig* config) {
+  config->rope_scaling = RopeScaling::kYarn;
+  QUANTD_ASSIGN_OR_RETURN(config->rope_factor, ReadFactor(scaling, "factor"));
+  QUANTD_ASSIGN_OR_RETURN(config->rope_original_context,
+                          ReadOriginalContext(scaling, config->context));
+  QUANTD_ASSIGN_OR_RETURN(const double fast, scaling.Number("beta_fast", 32, kLeast, kMost));
+  QUANTD_ASSIGN_OR_RETURN(const double slow, scaling.Number("beta_slow", 1, kLeast, kMost));
+  config->yarn_beta_fast = static_cast<float>(fast);
+  config->yarn_beta_slow = static_cast<float>(slow);
+  QUANTD_ASSIGN_OR_RETURN(const bool truncate, scaling.Bool("truncate", true));
+  if (!truncate) return scaling.Unsupported("truncate false is not supported; true is");
+  const double factor = config->rope_factor;
+  QUANTD_ASSIGN_OR_RETURN(const double mscale, scaling.Number("mscale", 0, 0, kMost));
+  QUANTD_ASSIGN_OR_RETURN(const double mscale_all, scaling.Number("mscale_all_dim", 0, 0, kMost));
+  double magnitude = YarnMagnitude(factor, 1);
+  if (mscale > 0 && mscale_all > 0) {
+    magnitude = YarnMagnitude(factor, mscale) / YarnMagnitude(factor, mscale_all);
+  }
+  QUANTD_ASSIGN_OR_RETURN(magnitude, scaling.Number("attention_factor", magnitude, kLeast, kMost));
+  // The rope table multiplies by its own 1 + 0.1 log(factor).
+  config->yarn_attn_factor = static_cast<float>(magnitude / (1 + 0.1 * std::log(factor)));
+  return absl::OkStatus();
+}
+
+/// Llama 3.1: pairs that turn slowly are slowed down by the factor, fast ones are not, and in
+/// between it fades.
+absl::Status ReadLlama3(const JsonValue& scaling, ModelConfig* config) {
+  config->rope_scaling = RopeScaling::kLlama3;
+  QUANTD_ASSIGN_OR_RETURN(const double factor, ReadFactor(scaling, "factor"));
+  QUANTD_ASSIGN_OR_RETURN(const double low, ReadFactor(scaling, "low_freq_factor"));
+  QUANTD_ASSIGN_OR_RETURN(const double high, ReadFactor(scaling, "high_freq_factor"));
+  if (low >= high) return scaling.Error("low_freq_factor must be below high_freq_factor");
+  QUANTD_ASSIGN_OR_RETURN(const int32_t original, ReadOriginalContext(scaling, config->context));
+  for (int32_t pair = 0; pair < config->rope_dim / 2; ++pair) {
+    const double frequency = std::pow(double{config->rope_base}, -2.0 * pair / config->rope_dim);
+    const double turns = original * frequency / (2 * std::numbers::pi);
+    const double share = std::clamp((turns - low) / (high - low), 0.0, 1.0);
+    config->rope_factors.push_back(static_cast<float>(1 / ((1 - share) / factor + share)));
+  }
+  return absl::OkStatus();
+}
+
+/// A kind of rope_type. ONE row per kind.
+struct RopeType {
+  const char* name;
+  absl::Status (*read)(const JsonValue& scaling, ModelConfig* config);
+};
+constexpr RopeType kRopeTypes[] = {
+    {"default", [](const JsonValue&, ModelConfig*) { return absl::OkStatus(); }},
+    {"linear", ReadLinear},
+    {"yarn", ReadYarn},
+    {"llama3", ReadLlama3},
+};
+
+absl::Status ReadScaling(const JsonValue& scaling, ModelConfig* config) {
+  QUANTD_ASSIGN_OR_RETURN(const std::string older, scaling.String("type", "default"));
+  QUANTD_ASSIGN_OR_RETURN(const std::string name, scaling.String("rope_type", older));
+  std::string known;
+  for (const RopeType& type : kRopeTypes) {
+    if (name == type.name) return type.read(scaling, config);
+    absl::StrAppend(&known, known.empty() ? "" : ", ", type.name);
+  }
+  return scaling.Unsupported(
+      absl::StrCat("rope_type \"", Printable(name), "\" is not supported; supported are: ", known));
+}
+
+absl::Status ReadRope(const JsonValue& object, ModelConfig* config) {
+  // transformers 5 has everything in one object, which before held the scaling only.
+  QUANTD_ASSIGN_OR_RETURN(const std::optional<JsonValue> all, object.Find("rope_parameters"));
+  QUANTD_ASSIGN_OR_RETURN(const std::optional<JsonValue> older, object.Find("rope_scaling"));
+  const std::optional<JsonValue> scaling = all ? all : older;
+  double base = 10000, share = 1;
+  for (const JsonValue& place : {object, scaling.value_or(object)}) {
+    QUANTD_ASSIGN_OR_RETURN(base, place.Number("rope_theta", base, 1.01, 1e30));
+    QUANTD_ASSIGN_OR_RETURN(share, place.Number("partial_rotary_factor", share, 0, 1));
+  }
+  config->rope_base = static_cast<float>(base);
+  config->rope_dim = static_cast<int32_t>(config->head_dim * share);
+  if (config->rope_dim < 2 || config->rope_dim % 2 != 0) {
+    return object.Error(absl::StrCat("head_dim ", config->head_dim, " and partial_rotary_factor ",
+                                     share, " leave ", config->rope_dim,
+                                     " rotated dimensions; they must be even and at least 2"));
+  }
+  return scaling ? ReadScaling(*scaling, config) : absl::OkStatus();
+}
+
+absl::Status UnknownFamily(const HfConfig& config) {
+  std::string known;
+  for (const Family& family : Families()) {
+    for (const char* type : family.hf_model_types) {
+      absl::StrAppend(&known, known.empty() ? "" : ", ", type);
+    }
+  }
+  return UnsupportedError(config.path(), "model_type",
+                          absl::StrCat("\"", Printable(config.model_type()),
+                                       "\" is not supported; supported are: ", known));
+}
+
+}  // namespace
+
+absl::StatusOr<ModelConfig> ReadHfHyperParameters(const HfConfig& hf) {
+  const Family* family = FindHfFamily(hf.model_type());
+  if (family == nullptr) return UnknownFamily(hf);
+  const JsonValue object = hf.language_model();
+  ModelConfig config;
+  config.architecture = family->architecture;
+  config.rope_adjacent = false;
+  QUANTD_ASSIGN_OR_RETURN(config.name, hf.root().String("_name_or_path", ""));
+  QUANTD_RETURN_IF_ERROR(ReadSizes(object, &config));
+  QUANTD_RETURN_IF_ERROR(ReadHeads(object, &config));
+  QUANTD_RETURN_IF_ERROR(ReadRope(object, &config));
+  return config;
+}
+
+}  // namespace quantd

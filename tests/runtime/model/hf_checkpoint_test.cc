@@ -1,0 +1,172 @@
+#include "runtime/model/hf_checkpoint.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/runtime/model/model_fixture.h"
+#include "tests/runtime/model/tiny_hf_model.h"
+
+namespace quantd {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+void ExpectError(const std::function<void(TinyHfModel&)>& change, const std::string& field,
+                 const std::string& what, absl::StatusCode code = absl::StatusCode::kDataLoss) {
+  TinyHfModel tiny;
+  change(tiny);
+  const auto config = tiny.Read();
+  EXPECT_EQ(config.status().code(), code) << field << ": " << config.status();
+  EXPECT_THAT(std::string(config.status().message()),
+              AllOf(HasSubstr("tiny"), HasSubstr(field), HasSubstr(what)));
+}
+
+std::vector<float> Logits(const Checkpoint& checkpoint, const KernelSet& kernels) {
+  ThreadPool pool(1);
+  auto model = Model::Load(checkpoint, kernels, pool, {});
+  EXPECT_TRUE(model.ok()) << model.status();
+  if (!model.ok()) return {};
+  return Sequences(**model, KvType::kF32, 4).Step({{0, {1, 5, 2, 6, 0, 3}}}, /*all_rows=*/true)[0];
+}
+
+TEST(HfCheckpointTest, TensorsHaveOurNames) {
+  TinyHfModel tiny;
+  const auto checkpoint = tiny.Open();
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  const CheckpointTensor* down = (*checkpoint)->Find("blk.1.ffn_down.weight");
+  ASSERT_NE(down, nullptr);
+  EXPECT_EQ(down->stored, "model.layers.1.mlp.down_proj.weight");
+  EXPECT_EQ(down->scheme, "F32");
+  EXPECT_EQ(down->format, kF32);
+  EXPECT_THAT(down->shape, ElementsAre(20, 12));
+  EXPECT_EQ(down->bytes, 20u * 12 * 4);
+  EXPECT_EQ((*checkpoint)->StoredName("blk.1.ffn_down.weight"), down->stored);
+  EXPECT_EQ((*checkpoint)->StoredName("other"), "other");
+  EXPECT_EQ((*checkpoint)->tensors().size(), tiny.tensors.size());
+}
+
+// GGUF has the rows of Q and K in another order, and rotates other pairs: the result is the same.
+TEST(HfCheckpointTest, LogitsAreThoseOfTheSameModelInGguf) {
+  const auto kernels = KernelSet::Create(ProbeHardware(), {});
+  ASSERT_TRUE(kernels.ok()) << kernels.status();
+  TinyModel gguf;
+  TinyHfModel hf;
+  const auto checkpoint = hf.Open();
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  const std::vector<float> expected = Logits(*gguf.Open(), **kernels);
+  const std::vector<float> logits = Logits(**checkpoint, **kernels);
+  ASSERT_EQ(logits.size(), expected.size());
+  float largest = 0;
+  for (const float value : expected) largest = std::max(largest, std::fabs(value));
+  for (size_t i = 0; i < logits.size(); ++i) {
+    EXPECT_NEAR(logits[i], expected[i], 1e-5 * largest) << i;
+  }
+}
+
+TEST(HfCheckpointTest, BiasesAreOptional) {
+  TinyHfModel tiny;
+  tiny.AddFloats("model.layers.0.self_attn.q_proj.bias", {12});
+  tiny.AddFloats("model.layers.1.mlp.down_proj.bias", {12});
+  const auto config = tiny.Read();
+  EXPECT_TRUE(config.ok()) << config.status();
+  ExpectError([](TinyHfModel& t) { t.AddFloats("model.layers.0.self_attn.q_proj.bias", {11}); },
+              "model.layers.0.self_attn.q_proj.bias", "imply [12]");
+}
+
+TEST(HfCheckpointTest, TiedOutput) {
+  TinyHfModel tiny;
+  EXPECT_FALSE(tiny.Read()->tied_output);
+  tiny.keys["tie_word_embeddings"] =
+      "true";  // then a copy that was stored all the same is not read
+  EXPECT_TRUE(tiny.Read()->tied_output);
+  tiny.Remove("lm_head.weight");
+  EXPECT_TRUE(tiny.Read()->tied_output);
+  tiny.keys.erase("tie_word_embeddings");
+  EXPECT_TRUE(tiny.Read()->tied_output);
+  ExpectError(
+      [](TinyHfModel& t) {
+        t.keys["tie_word_embeddings"] = "false";
+        t.Remove("lm_head.weight");
+      },
+      "tensor lm_head.weight", "is missing");
+  ExpectError([](TinyHfModel& t) { t.keys["tie_word_embeddings"] = "1"; }, "tie_word_embeddings",
+              "expected");
+}
+
+TEST(HfCheckpointTest, SkipsTensorsThatSayNothingNew) {
+  TinyHfModel tiny;
+  tiny.AddFloats("model.layers.0.self_attn.rotary_emb.inv_freq", {2});
+  tiny.AddFloats("model.layers.0.self_attn.k_proj.output_scale", {1});
+  tiny.AddFloats("model.layers.0.self_attn.k_scale", {1});
+  EXPECT_TRUE(tiny.Read().ok()) << tiny.Read().status();
+}
+
+TEST(HfCheckpointTest, RefusesTensorsItHasNoUseFor) {
+  constexpr auto kUnimplemented = absl::StatusCode::kUnimplemented;
+  for (const char* name : {"model.layers.0.self_attn.q_norm.weight", "visual.patch_embed.weight",
+                           "model.layers.0.mlp.up_proj.lora_A", "x"}) {
+    ExpectError([&](TinyHfModel& t) { t.AddFloats(name, {4}); }, absl::StrCat("tensor ", name),
+                "not a part", kUnimplemented);
+  }
+}
+
+TEST(HfCheckpointTest, NamesMayBeLongAndFullOfDots) {
+  const std::string name = "model" + std::string(1 << 20, '.') + "weight";
+  ExpectError([&](TinyHfModel& t) { t.AddFloats(name, {4}); }, "tensor model..", "not a part",
+              absl::StatusCode::kUnimplemented);
+}
+
+TEST(HfCheckpointTest, RefusesLayersUnequalToTheTensors) {
+  for (const char* layers : {"1", "3", "1000000000"}) {
+    ExpectError([&](TinyHfModel& t) { t.keys["num_hidden_layers"] = layers; }, "num_hidden_layers",
+                "tensors of 2 layers");
+  }
+}
+
+TEST(HfCheckpointTest, RefusesTensorsThatAreMissingOrOfAnotherShape) {
+  for (const TinyHfModel::Tensor& tensor : TinyHfModel().tensors) {
+    if (tensor.name != "lm_head.weight") {
+      ExpectError([&](TinyHfModel& t) { t.Remove(tensor.name); }, tensor.name, "missing");
+    }
+    ExpectError(
+        [&](TinyHfModel& t) {
+          t.Remove(tensor.name);
+          std::vector<int64_t> shape = tensor.shape;
+          shape[0] += 1;
+          t.AddFloats(tensor.name, shape);
+        },
+        tensor.name, "hyper-parameters imply");
+  }
+}
+
+TEST(HfCheckpointTest, RefusesWeightsThatNoSchemeReads) {
+  ExpectError(
+      [](TinyHfModel& t) {
+        TinyHfModel::Tensor& weight = t.Find("model.layers.0.mlp.up_proj.weight");
+        weight.dtype = "I32";
+      },
+      "model.layers.0.mlp.up_proj", "no scheme reads a weight of type I32",
+      absl::StatusCode::kUnimplemented);
+  ExpectError(
+      [](TinyHfModel& t) { t.keys["quantization_config"] = R"({"quant_method": "quanto"})"; },
+      "quanto", "is not supported", absl::StatusCode::kUnimplemented);
+}
+
+TEST(HfCheckpointTest, UnknownFamiliesOpenWithTheirOwnNames) {
+  TinyHfModel tiny;
+  tiny.keys["model_type"] = "\"mamba\"";
+  const auto checkpoint = tiny.Open();
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  EXPECT_NE((*checkpoint)->Find("model.layers.1.mlp.down_proj.weight"), nullptr);
+  EXPECT_EQ(ReadModelConfig(**checkpoint).status().code(), absl::StatusCode::kUnimplemented);
+}
+
+}  // namespace
+}  // namespace quantd

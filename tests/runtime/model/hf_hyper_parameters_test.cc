@@ -1,0 +1,164 @@
+#include "runtime/model/hf_hyper_parameters.h"
+
+#include <cmath>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/runtime/model/tiny_hf_model.h"
+
+namespace quantd {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+absl::StatusOr<ModelConfig> Read(const TinyHfModel& tiny) {
+  const auto config = HfConfig::Parse(tiny.ConfigText(), std::nullopt, "tiny");
+  return config.ok() ? ReadHfHyperParameters(**config) : config.status();
+}
+
+/// What is read with one key set; "" removes it.
+absl::StatusOr<ModelConfig> ReadWith(const std::string& key, const std::string& json) {
+  TinyHfModel tiny;
+  tiny.keys[key] = json;
+  if (json.empty()) tiny.keys.erase(key);
+  return Read(tiny);
+}
+
+void ExpectError(const std::string& key, const std::string& json, const std::string& what,
+                 absl::StatusCode code = absl::StatusCode::kDataLoss) {
+  const auto config = ReadWith(key, json);
+  EXPECT_EQ(config.status().code(), code) << key << " " << json << ": " << config.status();
+  EXPECT_THAT(std::string(config.status().message()),
+              AllOf(HasSubstr("tiny/config.json: "), HasSubstr(what)));
+}
+
+TEST(HfHyperParametersTest, ReadsASmallModel) {
+  const auto config = Read(TinyHfModel());
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->architecture, "llama");
+  EXPECT_EQ(config->vocab, 7);
+  EXPECT_EQ(config->dim, 12);
+  EXPECT_EQ(config->layers, 2);
+  EXPECT_EQ(config->heads, 3);
+  EXPECT_EQ(config->kv_heads, 1);
+  EXPECT_EQ(config->head_dim, 4);
+  EXPECT_EQ(config->ff, 20);
+  EXPECT_EQ(config->context, 64);
+  EXPECT_EQ(config->rms_eps, 1e-5f);
+  EXPECT_EQ(config->rope_dim, 4);
+  EXPECT_EQ(config->rope_base, 10000.0f);
+  EXPECT_FALSE(config->rope_adjacent);
+  EXPECT_EQ(config->rope_scaling, RopeScaling::kNone);
+}
+
+TEST(HfHyperParametersTest, OptionalKeys) {
+  EXPECT_EQ(ReadWith("num_key_value_heads", "")->kv_heads, 3);
+  EXPECT_EQ(ReadWith("num_key_value_heads", "null")->kv_heads, 3);
+  EXPECT_EQ(ReadWith("head_dim", "8")->q_dim(), 24);
+  EXPECT_EQ(ReadWith("rope_theta", "5e5")->rope_base, 500000.0f);
+  EXPECT_EQ(ReadWith("sliding_window", "16")->context, 16);
+  EXPECT_EQ(ReadWith("sliding_window", "4096")->context, 64);
+  EXPECT_EQ(ReadWith("sliding_window", "null")->context, 64);
+  EXPECT_EQ(ReadWith("partial_rotary_factor", "0.5")->rope_dim, 2);
+  EXPECT_EQ(ReadWith("_name_or_path", "\"a/b\"")->name, "a/b");
+  EXPECT_EQ(ReadWith("rms_norm_eps", "")->rms_eps, 1e-6f);
+}
+
+TEST(HfHyperParametersTest, RopeParametersOfTransformers5) {
+  const auto plain = ReadWith("rope_parameters", R"({"rope_type": "default", "rope_theta": 2e4})");
+  ASSERT_TRUE(plain.ok()) << plain.status();
+  EXPECT_EQ(plain->rope_base, 20000.0f);
+  EXPECT_EQ(plain->rope_scaling, RopeScaling::kNone);
+  const auto linear = ReadWith("rope_parameters", R"({"rope_type": "linear", "factor": 8.0})");
+  ASSERT_TRUE(linear.ok()) << linear.status();
+  EXPECT_EQ(linear->rope_scaling, RopeScaling::kLinear);
+  EXPECT_EQ(linear->rope_factor, 8.0f);
+}
+
+TEST(HfHyperParametersTest, ScalingByItsOlderKey) {
+  const auto linear = ReadWith("rope_scaling", R"({"type": "linear", "factor": 4})");
+  ASSERT_TRUE(linear.ok()) << linear.status();
+  EXPECT_EQ(linear->rope_factor, 4.0f);
+  EXPECT_EQ(ReadWith("rope_scaling", "null")->rope_scaling, RopeScaling::kNone);
+}
+
+TEST(HfHyperParametersTest, Yarn) {
+  const auto yarn = ReadWith("rope_scaling", R"({"rope_type": "yarn", "factor": 4.0,
+      "original_max_position_embeddings": 16, "beta_fast": 24})");
+  ASSERT_TRUE(yarn.ok()) << yarn.status();
+  EXPECT_EQ(yarn->rope_scaling, RopeScaling::kYarn);
+  EXPECT_EQ(yarn->rope_original_context, 16);
+  EXPECT_EQ(yarn->yarn_beta_fast, 24.0f);
+  EXPECT_EQ(yarn->yarn_beta_slow, 1.0f);
+  EXPECT_FLOAT_EQ(yarn->yarn_attn_factor, 1.0f);
+  const auto stated =
+      ReadWith("rope_scaling", R"({"rope_type": "yarn", "factor": 4.0, "attention_factor": 1.5})");
+  EXPECT_FLOAT_EQ(stated->yarn_attn_factor * (1 + 0.1f * std::log(4.0f)), 1.5f);
+  EXPECT_EQ(stated->rope_original_context, 64);
+  const auto even = ReadWith("rope_scaling", R"({"rope_type": "yarn", "factor": 40.0,
+      "mscale": 0.7, "mscale_all_dim": 0.7})");
+  EXPECT_FLOAT_EQ(even->yarn_attn_factor * (1 + 0.1f * std::log(40.0f)), 1.0f);
+}
+
+// The numbers of Llama 3.1; pairs below are those whose wavelengths lie on either side of its
+// bounds.
+TEST(HfHyperParametersTest, Llama3SlowsSlowPairsDown) {
+  TinyHfModel tiny;
+  tiny.keys["head_dim"] = "128";
+  tiny.keys["rope_theta"] = "500000.0";
+  tiny.keys["rope_scaling"] = R"({"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0,
+      "high_freq_factor": 4.0, "original_max_position_embeddings": 8192})";
+  const auto config = Read(tiny);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->rope_scaling, RopeScaling::kLlama3);
+  ASSERT_EQ(config->rope_factors.size(), 64u);
+  EXPECT_EQ(config->rope_factors[0], 1.0f);
+  EXPECT_EQ(config->rope_factors[28], 1.0f);  // 1957 tokens a turn, 8192 / 4 at most
+  EXPECT_EQ(config->rope_factors[35], 8.0f);  // 8216 tokens a turn, 8192 at least
+  EXPECT_EQ(config->rope_factors[63], 8.0f);
+  // 2948 tokens a turn: 2.778 turns, 0.593 of the way from 1 to 4.
+  EXPECT_NEAR(config->rope_factors[30], 1 / (0.4072 / 8 + 0.5928), 1e-3);
+}
+
+TEST(HfHyperParametersTest, RefusesOtherFamiliesAndKindsByName) {
+  constexpr auto kUnimplemented = absl::StatusCode::kUnimplemented;
+  ExpectError("model_type", "\"mamba\"", "\"mamba\" is not supported; supported are: llama",
+              kUnimplemented);
+  ExpectError("hidden_act", "\"gelu\"", "hidden_act \"gelu\" is not supported", kUnimplemented);
+  ExpectError("rope_scaling", R"({"type": "dynamic", "factor": 2.0})",
+              "rope_type \"dynamic\" is not supported; supported are: default, linear",
+              kUnimplemented);
+  ExpectError("rope_scaling", R"({"type": "yarn", "factor": 2.0, "truncate": false})",
+              "truncate false is not supported", kUnimplemented);
+}
+
+TEST(HfHyperParametersTest, RefusesWhatIsMissingOrCannotBe) {
+  for (const char* key : {"hidden_size", "num_hidden_layers", "intermediate_size", "vocab_size",
+                          "max_position_embeddings", "num_attention_heads"}) {
+    ExpectError(key, "", key);
+    for (const char* value : {"0", "-1", "2147483648", "1.5", "1e309", "\"2\"", "[2]"}) {
+      const auto config = ReadWith(key, value);
+      EXPECT_EQ(config.status().code(), absl::StatusCode::kDataLoss) << key << " " << value;
+    }
+  }
+  ExpectError("num_key_value_heads", "2", "does not divide the 3");
+  ExpectError("num_key_value_heads", "6", "num_key_value_heads");
+  ExpectError("num_attention_heads", "5", "does not divide the 12");
+  ExpectError("head_dim", "1000000000", "head_dim");
+  ExpectError("head_dim", "5", "must be even");
+  ExpectError("partial_rotary_factor", "0", "must be even and at least 2");
+  ExpectError("partial_rotary_factor", "1.5", "partial_rotary_factor");
+  ExpectError("rms_norm_eps", "0", "rms_norm_eps");
+  ExpectError("rope_theta", "1", "rope_theta");
+  ExpectError("rope_scaling", "[]", "rope_scaling");
+  ExpectError("rope_scaling", R"({"type": "linear"})", "rope_scaling.factor");
+  ExpectError("rope_scaling", R"({"type": "linear", "factor": 0})", "rope_scaling.factor");
+  ExpectError("rope_scaling", R"({"type": "llama3", "factor": 8, "low_freq_factor": 4,
+                                  "high_freq_factor": 4})",
+              "must be below high_freq_factor");
+}
+
+}  // namespace
+}  // namespace quantd
