@@ -23,7 +23,6 @@ import safetensors.torch
 import torch
 
 N, K = 32, 64
-torch.manual_seed(20240607)
 
 
 def shell(name, path, **attributes):
@@ -87,22 +86,27 @@ def gptq_config(bits, group, sym, act, checkpoint_format, **more):
             "checkpoint_format": checkpoint_format, **more}
 
 
-def auto_gptq(out, sources, name, bits, group, sym):
+def auto_gptq_of(sources, weight, bits, group, sym):
+    """Of a weight [N, K]: the tensors of its module by suffix, and what the library makes of them; so below."""
     shell("auto_gptq", sources / "auto_gptq")
     shell("auto_gptq.nn_modules", sources / "auto_gptq/nn_modules")
     shell("auto_gptq.nn_modules.qlinear", sources / "auto_gptq/nn_modules/qlinear")
     module = importlib.import_module("auto_gptq.nn_modules.qlinear.qlinear_cuda_old")
-    size = K if group == -1 else group
-    g_idx = torch.arange(K) // size
-    weight = weights()
+    n, k = weight.shape
+    size = k if group == -1 else group
+    g_idx = torch.arange(k) // size
     scales, zeros = group_quantization(weight, bits, size, sym, g_idx)
     weight = on_grid(weight, scales, zeros, bits, g_idx)
-    layer = module.QuantLinear(bits, group, K, N, bias=False)
+    layer = module.QuantLinear(bits, group, k, n, bias=False)
     layer.pack(linear_of(weight), scales.clone(), zeros.clone(), g_idx=None)
     tensors = {"." + key: tensor for key, tensor in layer.state_dict().items() if key != "bias"}
     tensors[".scales"] = tensors[".scales"].half()
     tensors[".g_idx"] = g_idx.int()
-    save(out, name, gptq_config(bits, group, sym, False, "gptq"), tensors, layer(torch.eye(K)).T)
+    return tensors, layer(torch.eye(k)).T
+
+
+def auto_gptq(out, sources, name, bits, group, sym):
+    save(out, name, gptq_config(bits, group, sym, False, "gptq"), *auto_gptq_of(sources, weights(), bits, group, sym))
 
 
 def import_gptqmodel(sources):
@@ -120,15 +124,19 @@ def word_ones(bits):
     return sum(1 << shift for shift in range(0, 32, bits))
 
 
-def gptqmodel(out, linear_class, name, bits, group, sym, act, version, offset=0.0):
-    size = K if group == -1 else group
-    g_idx = torch.arange(K) // size
-    if act:
-        g_idx = g_idx[torch.randperm(K)]
-    weight = weights(offset=offset)
-    scales, zeros = group_quantization(weight, bits, size, sym, g_idx)
+def group_index(k, group, act):
+    """The group of each input feature."""
+    g_idx = torch.arange(k) // (k if group == -1 else group)
+    return g_idx[torch.randperm(k)] if act else g_idx
+
+
+def gptqmodel_of(linear_class, weight, bits, group, sym, act, version, g_idx=None):
+    n, k = weight.shape
+    if g_idx is None:
+        g_idx = group_index(k, group, act)
+    scales, zeros = group_quantization(weight, bits, group, sym, g_idx)
     weight = on_grid(weight, scales, zeros, bits, g_idx)
-    layer = linear_class(bits=bits, group_size=group, sym=sym, desc_act=act, in_features=K, out_features=N, bias=False)
+    layer = linear_class(bits=bits, group_size=group, sym=sym, desc_act=act, in_features=k, out_features=n, bias=False)
     layer.pack_original(linear_of(weight), scales.clone(), zeros.clone(), g_idx.int())
     layer.post_init()
     tensors = {"." + key: getattr(layer, key).clone() for key in ("qweight", "qzeros", "scales", "g_idx")}
@@ -138,29 +146,41 @@ def gptqmodel(out, linear_class, name, bits, group, sym, act, version, offset=0.
         words = tensors[".qzeros"].to(torch.int64) & 0xFFFFFFFF
         words = (words - word_ones(bits)) & 0xFFFFFFFF
         tensors[".qzeros"] = torch.where(words >= 2**31, words - 2**32, words).to(torch.int32)
-    save(out, name, gptq_config(bits, group, sym, act, "gptq" if version == 1 else "gptq_v2"), tensors, expected)
+    return tensors, expected
+
+
+def gptqmodel(out, linear_class, name, bits, group, sym, act, version, offset=0.0):
+    g_idx = group_index(K, group, act)
+    parts = gptqmodel_of(linear_class, weights(offset=offset), bits, group, sym, act, version, g_idx)
+    save(out, name, gptq_config(bits, group, sym, act, "gptq" if version == 1 else "gptq_v2"), *parts)
 
 
 # --- AWQ ---
 
 
-def awq(out, sources, name, group):
+def awq_config(group):
+    return {"quant_method": "awq", "bits": 4, "group_size": group, "zero_point": True, "version": "gemm"}
+
+
+def awq_of(sources, weight, group):
     root = sources / "autoawq-0.2.9/awq"
     for package in ("awq", "awq.modules", "awq.modules.linear", "awq.utils"):
         shell(package, root.parent / package.replace(".", "/"))
     module = importlib.import_module("awq.modules.linear.gemm")
     packing = importlib.import_module("awq.utils.packing_utils")
-    size = K if group == -1 else group
-    g_idx = torch.arange(K) // size
-    weight = weights(offset=0.02)
+    k = weight.shape[1]
+    size = k if group == -1 else group
+    g_idx = torch.arange(k) // size
     scales, zeros = group_quantization(weight, 4, size, False, g_idx)
     weight = on_grid(weight, scales, zeros, 4, g_idx)
     layer = module.WQLinear_GEMM.from_linear(
         linear_of(weight), 4, size, scales=scales.T.contiguous(), zeros=zeros.T.contiguous())
     tensors = {"." + key: getattr(layer, key) for key in ("qweight", "qzeros", "scales")}
-    expected = packing.dequantize_gemm(layer.qweight, layer.qzeros, layer.scales.float(), 4, size).T
-    save(out, name, {"quant_method": "awq", "bits": 4, "group_size": group, "zero_point": True, "version": "gemm"},
-         tensors, expected)
+    return tensors, packing.dequantize_gemm(layer.qweight, layer.qzeros, layer.scales.float(), 4, size).T
+
+
+def awq(out, sources, name, group):
+    save(out, name, awq_config(group), *awq_of(sources, weights(offset=0.02), group))
 
 
 # --- bitsandbytes ---
@@ -194,14 +214,21 @@ def bnb_int8(out, name):
 # --- compressed-tensors ---
 
 
-def compressed(out, name, format, args, group_order=False, dtype=torch.bfloat16, n=N, k=K):
+def compressed_config(format, scheme):
+    return {"quant_method": "compressed-tensors", "format": format, "ignore": ["lm_head"],
+            "config_groups": {"group_0": json.loads(scheme.model_dump_json(exclude_none=True))}}
+
+
+def compressed_of(weight, format, args, activations=None):
+    """Also the configuration, first."""
     from compressed_tensors.compressors import BaseCompressor
     from compressed_tensors.quantization import QuantizationArgs, QuantizationScheme
     from compressed_tensors.quantization.utils import calculate_qparams
 
     weight_args = QuantizationArgs(**args)
-    scheme = QuantizationScheme(targets=["Linear"], weights=weight_args)
-    weight = weights(n, k, offset=0.0 if weight_args.symmetric else 0.02).to(dtype)
+    inputs = QuantizationArgs(**activations) if activations else None
+    scheme = QuantizationScheme(targets=["Linear"], weights=weight_args, input_activations=inputs)
+    n, k = weight.shape
     strategy = weight_args.strategy
     if strategy == "group":
         parts = weight.reshape(n, -1, weight_args.group_size)
@@ -223,54 +250,66 @@ def compressed(out, name, format, args, group_order=False, dtype=torch.bfloat16,
     packed = compressor.compress(state, scheme)
     wide = {key: tensor.float() if key == "weight_scale" else tensor for key, tensor in packed.items()}
     expected = compressor.decompress(wide, scheme)["weight"]
-    group = json.loads(scheme.model_dump_json(exclude_none=True))
+    if inputs is not None and not inputs.dynamic:
+        packed["input_scale"] = torch.tensor([0.05], dtype=weight.dtype)
+    config = compressed_config(format, scheme)
+    return config, {"." + key: tensor for key, tensor in packed.items()}, expected
+
+
+def compressed(out, name, format, args, group_order=False, dtype=torch.bfloat16, n=N, k=K):
+    weight = weights(n, k, offset=0.0 if args.get("symmetric", True) else 0.02).to(dtype)
+    config, packed, expected = compressed_of(weight, format, args)
     if group_order:  # input features scattered over the groups, which earlier versions of the library wrote
-        group["weights"]["actorder"] = "group"
         order = torch.randperm(k)
-        g_idx = (torch.arange(k) // weight_args.group_size)[order]
         codes = torch.randint(-8, 8, (n, k), dtype=torch.int8)
-        from compressed_tensors.compressors.pack_quantized.helpers import pack_to_int32
-        packed["weight_packed"] = pack_to_int32(codes, weight_args.num_bits)
-        packed["weight_g_idx"] = g_idx.int()
-        expected = codes.float() * packed["weight_scale"].float()[:, g_idx]
-    config = {"quant_method": "compressed-tensors", "format": format, "ignore": ["lm_head"],
-              "config_groups": {"group_0": group}}
-    save(out, name, config, {"." + key: tensor for key, tensor in packed.items()}, expected)
+        expected = in_group_order(config, packed, args, order, codes)
+    save(out, name, config, packed, expected)
+
+
+def in_group_order(config, packed, args, order, codes):
+    """Makes `packed` hold `codes`, input feature i being in the group of column order[i]. Returns the weight."""
+    from compressed_tensors.compressors.pack_quantized.helpers import pack_to_int32
+
+    config["config_groups"]["group_0"]["weights"]["actorder"] = "group"
+    g_idx = (torch.arange(codes.shape[1]) // args["group_size"])[order]
+    packed[".weight_packed"] = pack_to_int32(codes, args["num_bits"])
+    packed[".weight_g_idx"] = g_idx.int()
+    return codes.float() * packed[".weight_scale"].float()[:, g_idx]
 
 
 # --- FP8, MXFP4 ---
 
 
-def fp8(out, name, block):
+def fp8_config(block):
+    config = {"quant_method": "fp8", "activation_scheme": "dynamic" if block else "static", "fmt": "e4m3"}
+    return config | {"weight_block_size": block} if block else config
+
+
+def fp8_of(weight, block):
     """As transformers' FineGrainedFP8 and AutoFP8 store it."""
-    weight = weights(48, 96)
     top = torch.finfo(torch.float8_e4m3fn).max
     if block is None:
         scale = weight.abs().amax() / top
         codes = (weight / scale).to(torch.float8_e4m3fn)
         tensors = {".weight": codes, ".weight_scale": scale.reshape(()), ".input_scale": torch.tensor(0.5)}
-        expected = codes.float() * scale
-    else:
-        rows, cols = block
-        padded = torch.nn.functional.pad(weight, (0, -96 % cols, 0, -48 % rows))
-        parts = padded.reshape(padded.shape[0] // rows, rows, padded.shape[1] // cols, cols)
-        scale = parts.abs().amax((1, 3)) / top
-        full = scale.repeat_interleave(rows, 0).repeat_interleave(cols, 1)[:48, :96]
-        codes = (weight / full).to(torch.float8_e4m3fn)
-        tensors = {".weight": codes, ".weight_scale_inv": scale}
-        expected = codes.float() * full
-    config = {"quant_method": "fp8", "activation_scheme": "dynamic" if block else "static", "fmt": "e4m3"}
-    if block:
-        config["weight_block_size"] = block
-    save(out, name, config, tensors, expected)
+        return tensors, codes.float() * scale
+    (n, k), (rows, cols) = weight.shape, block
+    padded = torch.nn.functional.pad(weight, (0, -k % cols, 0, -n % rows))
+    parts = padded.reshape(padded.shape[0] // rows, rows, padded.shape[1] // cols, cols)
+    scale = parts.abs().amax((1, 3)) / top
+    full = scale.repeat_interleave(rows, 0).repeat_interleave(cols, 1)[:n, :k]
+    codes = (weight / full).to(torch.float8_e4m3fn)
+    return {".weight": codes, ".weight_scale_inv": scale}, codes.float() * full
 
 
-def fbgemm_fp8(out, name):
-    weight = weights()
+def fbgemm_fp8_config():
+    return {"quant_method": "fbgemm_fp8", "activation_scale_ub": 1200.0}
+
+
+def fbgemm_fp8_of(weight):
     scale = weight.abs().amax(1, keepdim=True) / torch.finfo(torch.float8_e4m3fn).max
     codes = (weight / scale).to(torch.float8_e4m3fn)
-    save(out, name, {"quant_method": "fbgemm_fp8", "activation_scale_ub": 1200.0},
-         {".weight": codes, ".weight_scale": scale}, codes.float() * scale)
+    return {".weight": codes, ".weight_scale": scale}, codes.float() * scale
 
 
 def mxfp4(out, name):
@@ -286,6 +325,7 @@ def mxfp4(out, name):
 
 
 def main():
+    torch.manual_seed(20240607)
     sources, out = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
     for bits, group, sym in ((2, 32, True), (3, 32, True), (4, 32, True), (8, -1, True)):
         auto_gptq(out, sources, f"gptq-{bits}-v1", bits, group, sym)
@@ -320,9 +360,9 @@ def main():
     compressed(out, "compressed-fp8-tensor", "float-quantized", floats | {"strategy": "tensor"}, dtype=torch.float32)
     compressed(out, "compressed-fp8-block", "float-quantized",
                floats | {"strategy": "block", "block_structure": [32, 64]}, n=48, k=96)
-    fp8(out, "fp8-tensor", None)
-    fp8(out, "fp8-block", [32, 64])
-    fbgemm_fp8(out, "fbgemm-fp8")
+    save(out, "fp8-tensor", fp8_config(None), *fp8_of(weights(48, 96), None))
+    save(out, "fp8-block", fp8_config([32, 64]), *fp8_of(weights(48, 96), [32, 64]))
+    save(out, "fbgemm-fp8", fbgemm_fp8_config(), *fbgemm_fp8_of(weights()))
     mxfp4(out, "mxfp4")
 
 

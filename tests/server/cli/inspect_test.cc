@@ -62,6 +62,35 @@ TEST(Inspect, TextHasItsSections) {
   EXPECT_THAT(full.out, testing::ContainsRegex("blk.5.ffn_down.weight +768 x 256 +F16 +393216"));
 }
 
+TEST(Inspect, AFolderShowsItsQuantization) {
+  const std::string model = SourcePath("tests/golden/hf-models/gptq-4-v2-act-order");
+  const CliResult text = RunQuantd({"inspect", model, "--tensors"});
+  ASSERT_EQ(text.code, 0) << text.err;
+  for (const char* part : {"safetensors", "Quantization   gptq", "GPTQ (INT4-g32)", "F16",
+                           "blk.1.ffn_down.weight", "Kernels on this machine"}) {
+    EXPECT_THAT(text.out, HasSubstr(part));
+  }
+  const json report = RunQuantd({"inspect", model, "--json"}).Json();
+  EXPECT_EQ(report["container"], "safetensors");
+  EXPECT_EQ(report["metadata"]["quant_method"], "gptq");
+  EXPECT_EQ(report["config"]["dim"], 64);
+  EXPECT_EQ(report["weights"].size(), 2u * 7 + 2);
+  EXPECT_EQ(report["errors"], json::array());
+}
+
+TEST(Inspect, AFolderOfAnotherFamilySaysSo) {
+  const TemporaryFolder folder;
+  const std::string model = SourcePath("tests/golden/hf-models/float-f16-yarn/");
+  folder.Write("model.safetensors", ReadFileOrDie(model + "model.safetensors"));
+  json config = json::parse(ReadFileOrDie(model + "config.json"));
+  config["model_type"] = "mamba";
+  folder.Write("config.json", config.dump());
+  const CliResult text = RunQuantd({"inspect", folder.path()});
+  EXPECT_EQ(text.code, 0) << text.err;
+  EXPECT_THAT(text.out, HasSubstr("\"mamba\" is not supported"));
+  EXPECT_THAT(text.out, HasSubstr("F16"));
+}
+
 TEST(Inspect, AVocabularyWithoutWeightsIsFine) {
   QUANTD_NEED_TEST_DATA(vocabulary, "vocab/vocab-llama-spm.gguf");
   const CliResult text = RunQuantd({"inspect", vocabulary});

@@ -96,6 +96,22 @@ TEST(Run, GreedyEqualsTheReferenceInF32) {
   ExpectGolden(model, "stories260K.expected.json", 1e-3, kClearMargin);
 }
 
+TEST(Run, GreedyEqualsTheReferenceOfAFolder) {
+  ExpectGolden(SourcePath("tests/golden/hf-models/gptq-4-v2-act-order"),
+               "hf-models/gptq-4-v2-act-order/expected.json", 2e-2, kClearMargin);
+}
+
+TEST(Run, AFolderWithoutATokenizerTakesTokenIdsOnly) {
+  const std::string model = SourcePath("tests/golden/hf-models/bnb-nf4");
+  const CliResult text = RunQuantd({"run", model, "--prompt", "x", "-n", "1"});
+  EXPECT_EQ(text.code, 1);
+  EXPECT_THAT(text.err, HasSubstr("token ids"));
+  const CliResult stop = RunQuantd({"run", model, "--token-ids", "7,12", "--stop", "x", "-n", "1"});
+  EXPECT_EQ(stop.code, 1);
+  const CliResult ids = RunQuantd({"run", model, "--token-ids", "7,12", "-n", "1", "-q"});
+  EXPECT_EQ(ids.code, 0) << ids.err;
+}
+
 TEST(Run, JsonHasItsKeys) {
   const CliResult result =
       RunQuantd({"run", DemoModel("Q4_0"), "--prompt", "ROMEO:", "-n", "5", "--greedy", "--json"});
