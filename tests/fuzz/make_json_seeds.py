@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes the seeds of the safetensors, safetensors_index, hf_config and tokenizer_json fuzzers into the folder given
-(tests/fuzz/corpus): small valid inputs that reach every branch of the readers. Deterministic: the
+"""Writes the seeds of the safetensors, safetensors_index, hf_config, hf_checkpoint and tokenizer_json fuzzers into the
+folder given (tests/fuzz/corpus): small valid inputs that reach every branch of the readers. Deterministic: the
 seeds are committed, this program says where they came from."""
 
 import json
@@ -138,11 +138,55 @@ def sentencepiece(kind):
     return model + field(2, bytes([3 << 3, kind])) + field(3, bytes([3 << 3, 1, 4 << 3, 1]))
 
 
+def checkpoint(weight, **config):
+    """A model of one layer, 32 wide, whose linear modules have the tensors weight(rows, columns): (dtype, shape, bytes)
+    by suffix. Its configuration stands in the metadata."""
+    shapes = {"self_attn.q_proj": (32, 32), "self_attn.k_proj": (32, 32), "self_attn.v_proj": (32, 32),
+              "self_attn.o_proj": (32, 32), "mlp.gate_proj": (32, 32), "mlp.up_proj": (32, 32), "mlp.down_proj": (32, 32)}
+    plain = {"model.embed_tokens.weight": [3, 32], "model.norm.weight": [32],
+             "model.layers.0.input_layernorm.weight": [32], "model.layers.0.post_attention_layernorm.weight": [32]}
+    tensors = {name: ("F16", shape, bytes(2 * shape[0] * (shape[1] if len(shape) == 2 else 1)))
+               for name, shape in plain.items()}
+    for module, shape in shapes.items():
+        for suffix, tensor in weight(*shape).items():
+            tensors[f"model.layers.0.{module}.{suffix}"] = tensor
+    config = {"model_type": "llama", "hidden_size": 32, "num_hidden_layers": 1, "intermediate_size": 32,
+              "num_attention_heads": 2, "vocab_size": 3, "max_position_embeddings": 64, "tie_word_embeddings": True, **config}
+    header, data = {"__metadata__": {"config": json.dumps(config)}}, b""
+    for name, (dtype, shape, content) in tensors.items():
+        header[name] = entry(dtype, shape, len(data), len(data) + len(content))
+        data += content
+    return safetensors(header, data)
+
+
+def plain_weight(n, k):
+    return {"weight": ("BF16", [n, k], bytes(2 * n * k))}
+
+
+def gptq_weight(n, k):
+    return {"qweight": ("I32", [k // 8, n], bytes(k * n // 2)), "qzeros": ("I32", [1, n // 8], bytes(n // 2)),
+            "scales": ("F16", [1, n], bytes(2 * n)), "g_idx": ("I32", [k], bytes(4 * k))}
+
+
+def fp8_weight(n, k):
+    return {"weight": ("F8_E4M3", [n, k], bytes(n * k)), "weight_scale": ("F32", [n, 1], bytes(4 * n))}
+
+
+CHECKPOINTS = {
+    "plain": checkpoint(plain_weight, rope_scaling={"rope_type": "llama3", "factor": 8, "low_freq_factor": 1,
+                                                    "high_freq_factor": 4, "original_max_position_embeddings": 16}),
+    "gptq": checkpoint(gptq_weight, quantization_config={"quant_method": "gptq", "bits": 4, "group_size": 32}),
+    "fp8": checkpoint(fp8_weight, rope_parameters={"rope_type": "yarn", "factor": 4, "rope_theta": 1e4},
+                      quantization_config={"quant_method": "fp8"}),
+}
+
+
 def main():
     corpus = pathlib.Path(sys.argv[1])
     seeds = {"safetensors/" + name: data for name, data in SAFETENSORS.items()}
     seeds |= {"safetensors_index/" + name: json.dumps(index).encode() for name, index in INDEX.items()}
     seeds |= {"hf_config/" + name: json.dumps(config).encode() for name, config in CONFIGS.items()}
+    seeds |= {"hf_checkpoint/" + name: data for name, data in CHECKPOINTS.items()}
     seeds["hf_config/generation"] = json.dumps(CONFIGS["plain"]).encode() + b"\0" + json.dumps(GENERATION).encode()
     seeds |= {
         "tokenizer_json/" + name: json.dumps({**tokenizer, "added_tokens": ADDED}, ensure_ascii=False).encode()
