@@ -65,7 +65,9 @@ void TryRope(const OpTable& table, Floats* results) {
   }
 }
 
-void TrySwiglu(const OpTable& table, Floats* results) {
+// Of an op that multiplies with a function of a gate.
+template <auto OpTable::*kOp>
+void TryGate(const OpTable& table, Floats* results) {
   Noise noise;
   for (const int64_t n : kLengths) {
     Floats gate = noise.Uniform(n, 20.0f);
@@ -76,8 +78,18 @@ void TrySwiglu(const OpTable& table, Floats* results) {
     Floats up = noise.Uniform(n, 2.0f);
     up.resize(size, 1.0f);
     Floats out(size + 1, 5.0f);
-    table.swiglu(gate.data(), up.data(), size, out.data());
+    (table.*kOp)(gate.data(), up.data(), size, out.data());
     results->insert(results->end(), out.begin(), out.end());
+  }
+}
+
+void TrySoftCap(const OpTable& table, Floats* results) {
+  Noise noise;
+  for (const int64_t n : kLengths) {
+    Floats x = noise.Uniform(n, 90.0f);
+    x.insert(x.end(), {0.0f, -0.0f, 1e-20f, 3e38f, -3e38f, kInf, -kInf, kNan, 7.0f});
+    table.soft_cap(x.data(), 30.0f, static_cast<int64_t>(x.size()) - 1);
+    results->insert(results->end(), x.begin(), x.end());
   }
 }
 
@@ -117,8 +129,13 @@ struct OpCheck {
 };
 
 constexpr OpCheck kOpChecks[] = {
-    {"rms_norm", TryRmsNorm, kTiny}, {"rope", TryRope, 1.0f},        {"swiglu", TrySwiglu, kTiny},
-    {"add", TryAdd, kTiny},          {"softmax", TrySoftmax, kTiny},
+    {"rms_norm", TryRmsNorm, kTiny},
+    {"rope", TryRope, 1.0f},
+    {"swiglu", TryGate<&OpTable::swiglu>, kTiny},
+    {"geglu", TryGate<&OpTable::geglu>, kTiny},
+    {"soft_cap", TrySoftCap, 1.0f},
+    {"add", TryAdd, kTiny},
+    {"softmax", TrySoftmax, kTiny},
 };
 
 // Every path of a kernel: several vectors at once, one vector, an incomplete one (64 + 16 + 13).

@@ -6,14 +6,17 @@ namespace quantd {
 namespace {
 
 constexpr OpTable kReferenceOps = {
-    Isa::kReference,       "ops_reference",    isa_reference::RmsNorm, isa_reference::Rope,
-    isa_reference::Swiglu, isa_reference::Add, isa_reference::Softmax};
+    Isa::kReference,        "ops_reference",       isa_reference::RmsNorm,
+    isa_reference::Rope,    isa_reference::Swiglu, isa_reference::Geglu,
+    isa_reference::SoftCap, isa_reference::Add,    isa_reference::Softmax};
 #if defined(__x86_64__)
-constexpr OpTable kAvx2Ops = {Isa::kAvx2,       "ops_avx2",    isa_avx2::RmsNorm, isa_avx2::Rope,
-                              isa_avx2::Swiglu, isa_avx2::Add, isa_avx2::Softmax};
+constexpr OpTable kAvx2Ops = {Isa::kAvx2,        "ops_avx2",       isa_avx2::RmsNorm,
+                              isa_avx2::Rope,    isa_avx2::Swiglu, isa_avx2::Geglu,
+                              isa_avx2::SoftCap, isa_avx2::Add,    isa_avx2::Softmax};
 constexpr OpTable kAvx512Ops = {
-    Isa::kAvx512Vnni,       "ops_avx512vnni",    isa_avx512vnni::RmsNorm, isa_avx512vnni::Rope,
-    isa_avx512vnni::Swiglu, isa_avx512vnni::Add, isa_avx512vnni::Softmax};
+    Isa::kAvx512Vnni,        "ops_avx512vnni",       isa_avx512vnni::RmsNorm,
+    isa_avx512vnni::Rope,    isa_avx512vnni::Swiglu, isa_avx512vnni::Geglu,
+    isa_avx512vnni::SoftCap, isa_avx512vnni::Add,    isa_avx512vnni::Softmax};
 #endif
 
 }  // namespace

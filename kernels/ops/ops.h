@@ -27,6 +27,13 @@ struct OpTable {
   /// out[i] = silu(gate[i]) * up[i], silu(v) = v / (1 + exp(-v)) (Shazeer 2020).
   void (*swiglu)(const float* gate, const float* up, int64_t n, float* out);
 
+  /// out[i] = gelu(gate[i]) * up[i], gelu(v) = v / 2 (1 + tanh(sqrt(2 / pi) (v + 0.044715 v^3)))
+  /// (Shazeer 2020; Hendrycks & Gimpel 2016, their approximation).
+  void (*geglu)(const float* gate, const float* up, int64_t n, float* out);
+
+  /// x[i] = cap tanh(x[i] / cap), cap > 0: x where it is small, never beyond the cap.
+  void (*soft_cap)(float* x, float cap, int64_t n);
+
   /// x[i] += y[i].
   void (*add)(float* x, const float* y, int64_t n);
 

@@ -10,6 +10,8 @@
   void RmsNorm(const float* x, const float* weight, float eps, int64_t n, float* out);      \
   void Rope(float* x, const float* cos, const float* sin, int64_t rope_dim, bool adjacent); \
   void Swiglu(const float* gate, const float* up, int64_t n, float* out);                   \
+  void Geglu(const float* gate, const float* up, int64_t n, float* out);                    \
+  void SoftCap(float* x, float cap, int64_t n);                                             \
   void Add(float* x, const float* y, int64_t n);                                            \
   void Softmax(float* x, int64_t n)
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 #include "kernels/ops/ops_kernels.h"
 
@@ -29,6 +30,21 @@ void Swiglu(const float* gate, const float* up, int64_t n, float* out) {
   for (int64_t i = 0; i < n; ++i) {
     const double v = gate[i];
     out[i] = static_cast<float>(v / (1.0 + std::exp(-v)) * up[i]);
+  }
+}
+
+void Geglu(const float* gate, const float* up, int64_t n, float* out) {
+  for (int64_t i = 0; i < n; ++i) {
+    const double v = gate[i];
+    const double u = std::sqrt(2 / std::numbers::pi) * (v + 0.044715 * v * v * v);
+    // (1 + tanh(u)) / 2 without the cancellation where tanh(u) is close to -1.
+    out[i] = static_cast<float>(v / (1.0 + std::exp(-2 * u)) * up[i]);
+  }
+}
+
+void SoftCap(float* x, float cap, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) {
+    x[i] = static_cast<float>(cap * std::tanh(x[i] / static_cast<double>(cap)));
   }
 }
 

@@ -97,7 +97,7 @@ TEST(KernelSet, ReportSaysForEveryLineWhyItRunsOrNot) {
     EXPECT_TRUE(status.feasible || !status.selected);
   }
   EXPECT_EQ(ops, (std::set<std::string>{"gemm", "attention", "rms_norm", "rope", "swiglu", "add",
-                                        "softmax"}));
+                                        "geglu", "soft_cap", "softmax"}));
 }
 
 #if defined(__x86_64__)
@@ -158,8 +158,8 @@ TEST_F(VectorKernels, ForcedKernelThatFailsIsAnError) {
 }
 
 TEST_F(VectorKernels, WrongOperationTakesItsTableOut) {
-  const std::set<std::string> lines = {"rms_norm_avx2", "rope_avx2", "swiglu_avx2", "add_avx2",
-                                       "softmax_avx2"};
+  const std::set<std::string> lines = {"rms_norm_avx2", "rope_avx2",     "swiglu_avx2", "add_avx2",
+                                       "geglu_avx2",    "soft_cap_avx2", "softmax_avx2"};
   const auto table = KernelSet::Create(ProbeHardware(), {"avx2", ""}, "ops_avx2");
   ASSERT_TRUE(table.ok()) << table.status();
   EXPECT_EQ((*table)->ops().isa, Isa::kReference);

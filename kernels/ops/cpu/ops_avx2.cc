@@ -20,6 +20,12 @@ void Swiglu(const float* gate, const float* up, int64_t n, float* out) {
   simd::Swiglu<Simd>(gate, up, n, out);
 }
 
+void Geglu(const float* gate, const float* up, int64_t n, float* out) {
+  simd::Geglu<Simd>(gate, up, n, out);
+}
+
+void SoftCap(float* x, float cap, int64_t n) { simd::SoftCap<Simd>(x, cap, n); }
+
 void Add(float* x, const float* y, int64_t n) { simd::Add<Simd>(x, y, n); }
 
 void Softmax(float* x, int64_t n) { simd::Softmax<Simd>(x, n); }

@@ -59,6 +59,21 @@ void Swiglu(const float* gate, const float* up, int64_t n, float* out) {
 }
 
 template <class V>
+void Geglu(const float* gate, const float* up, int64_t n, float* out) {
+  ForEachVector<V>(n, [&](int64_t i, int64_t m) {
+    StoreN<V>(out + i, m, V::Mul(Gelu<V>(LoadN<V>(gate + i, m)), LoadN<V>(up + i, m)));
+  });
+}
+
+template <class V>
+void SoftCap(float* x, float cap, int64_t n) {
+  const typename V::F top = V::Set(cap), inverse = V::Set(1.0f / cap);
+  ForEachVector<V>(n, [&](int64_t i, int64_t m) {
+    StoreN<V>(x + i, m, V::Mul(Tanh<V>(V::Mul(LoadN<V>(x + i, m), inverse)), top));
+  });
+}
+
+template <class V>
 void Add(float* x, const float* y, int64_t n) {
   ForEachVector<V>(n, [&](int64_t i, int64_t m) {
     StoreN<V>(x + i, m, V::Add(LoadN<V>(x + i, m), LoadN<V>(y + i, m)));

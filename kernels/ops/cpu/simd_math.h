@@ -47,14 +47,30 @@ inline typename V::F Tanh(typename V::F x) {
   return V::SelectNegative(V::Add(minus, V::Set(0.55f)), signed_large, small);
 }
 
-/// v / (1 + exp(-v)). Through exp(-|v|), which cannot overflow: for negative v the fraction is
-/// widened by exp(v).
+/// v / (1 + exp(-w)), v and w of one sign. Through exp(-|w|), which cannot overflow: for negative
+/// w the fraction is widened by exp(w).
 template <class V>
-inline typename V::F Silu(typename V::F v) {
+inline typename V::F Gated(typename V::F v, typename V::F w) {
   using F = typename V::F;
-  const F e = Exp<V>(V::NegAbs(v));
+  const F e = Exp<V>(V::NegAbs(w));
   const F numerator = V::SelectNegative(v, V::Mul(v, e), v);
   return V::Div(numerator, V::Add(e, V::Set(1.0f)));
+}
+
+/// v / (1 + exp(-v)).
+template <class V>
+inline typename V::F Silu(typename V::F v) {
+  return Gated<V>(v, v);
+}
+
+/// v / 2 (1 + tanh(u)), u = sqrt(2 / pi) (v + 0.044715 v^3); as v / (1 + exp(-2 u)), which is the
+/// same and loses nothing where tanh(u) is close to -1.
+template <class V>
+inline typename V::F Gelu(typename V::F v) {
+  using F = typename V::F;
+  const F twice = V::Set(1.59576912f);    // 2 sqrt(2 / pi)
+  const F cubic = V::Set(0.0713548163f);  // of which 0.044715
+  return Gated<V>(v, V::Mul(v, V::Fma(V::Mul(v, v), cubic, twice)));
 }
 
 /// Calls body(i, n) for [0, size) in steps of one vector: n is kWidth but for the last.

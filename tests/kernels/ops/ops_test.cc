@@ -142,6 +142,53 @@ TEST_P(OpsTest, SwigluAtTheExtremes) {
   EXPECT_EQ(out[10], 3e38f);
 }
 
+TEST_P(OpsTest, GegluMatchesDoublePrecisionOverTheWholeRange) {
+  std::vector<float> gate;
+  for (double v = -12; v <= 20; v += 0.0037) gate.push_back(static_cast<float>(v));
+  for (const float v : {0.0f, 1e-30f, -1e-30f, 1e-6f, -1e-6f, 1e30f, -1e30f}) gate.push_back(v);
+  const std::vector<float> up(gate.size(), 1.0f);
+  std::vector<float> out(gate.size());
+  ops().geglu(gate.data(), up.data(), static_cast<int64_t>(gate.size()), out.data());
+  for (size_t i = 0; i < gate.size(); ++i) {
+    // v / 2 (1 + tanh(u)) = v / (1 + exp(-2 u)).
+    const double v = gate[i], u = std::sqrt(2 / M_PI) * (v + 0.044715 * v * v * v);
+    const double want = v / (1 + std::exp(-2 * u));
+    // exp makes of a rounded argument w an error of w ulp.
+    EXPECT_NEAR(out[i], want, std::fabs(want) * 4e-7 * (4 + std::fabs(std::min(u, 0.0))) + 1e-37)
+        << v;
+  }
+}
+
+TEST_P(OpsTest, GegluPassesNanOn) {
+  std::vector<float> gate = {1, kNan, 2}, out(3);
+  const std::vector<float> up = {1, 1, kNan};
+  ops().geglu(gate.data(), up.data(), 3, out.data());
+  EXPECT_FALSE(std::isnan(out[0]));
+  EXPECT_TRUE(std::isnan(out[1]) && std::isnan(out[2]));
+}
+
+TEST_P(OpsTest, SoftCapIsTheScaledTangent) {
+  for (const float cap : {1.0f, 30.0f, 50.0f}) {
+    for (const int64_t n : kLengths) {
+      std::vector<float> x = Normal(n + 1, 2 * cap, 9);
+      const std::vector<float> before = x;
+      ops().soft_cap(x.data(), cap, n);
+      for (int64_t i = 0; i < n; ++i) {
+        EXPECT_NEAR(x[i], cap * std::tanh(double{before[i]} / cap), cap * 3e-7) << before[i];
+        EXPECT_LE(std::fabs(x[i]), cap);
+      }
+      EXPECT_EQ(x[n], before[n]);
+    }
+  }
+  std::vector<float> x = {kInf, -kInf, kNan, 0, 1e38f};
+  ops().soft_cap(x.data(), 30, 5);
+  EXPECT_EQ(x[0], 30);
+  EXPECT_EQ(x[1], -30);
+  EXPECT_TRUE(std::isnan(x[2]));
+  EXPECT_EQ(x[3], 0);
+  EXPECT_EQ(x[4], 30);
+}
+
 TEST_P(OpsTest, ElementwiseResultsDoNotDependOnHowARangeIsCut) {
   const int64_t n = 77;
   const std::vector<float> gate = Normal(n, 5, 5), up = Normal(n, 5, 6);
