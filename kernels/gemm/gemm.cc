@@ -21,30 +21,35 @@ constexpr int64_t kSerialMacs = 64 * 1024;
 struct Part {
   const GemmKernel* kernel;
   int64_t groups;       // row groups of the weight
-  int64_t group_bytes;  // the cost of one: bytes at m = 1, and close to the work at larger m
+  int64_t group_bytes;  // of one
+  int64_t group_cost;   // bytes at m = 1, and close to the work at larger m
   GemmArgs args;        // for the whole weight
 };
 
-Part MakePart(const GemmKernels& kernels, const GemmOutput& output, Activations& rows,
+Part MakePart(const GemmKernels& kernels, const GemmGroup& output, Activations& rows,
               ThreadPool& pool) {
   const PackedWeight& w = *output.weight;
+  const int64_t m = output.rows, first = output.first_row;
   QUANTD_CHECK(w.k == rows.k(), "weights and activations agree in K");
-  QUANTD_CHECK(output.y_stride >= w.n || rows.m() == 1, "output rows must not overlap");
+  QUANTD_CHECK(first >= 0 && m >= 1 && first + m <= rows.m(), "rows lie in the activations");
+  QUANTD_CHECK(output.y_stride >= w.n || m == 1, "output rows must not overlap");
   Activations& x = w.k_order.empty() ? rows : ActivationAccess::Reordered(rows, w.k_order, pool);
   Part part;
-  part.kernel = kernels.SelectGemm(w.format, w.layout, x.m());
+  part.kernel = kernels.SelectGemm(w.format, w.layout, m);
   QUANTD_CHECK(part.kernel != nullptr, "a packed weight has a kernel for every m");
   const int span = PackedSpan(w.format);
   part.groups = (w.n + kGroupRows - 1) / kGroupRows;
   part.group_bytes = Rows32GroupBytes(part.kernel->packed, w.k, span);
-  part.args = {w.data.as<uint8_t>(), part.groups, w.n, w.k,      span,           x.m(), x.row(0),
-               x.stride(),           nullptr,     0,   output.y, output.y_stride};
+  part.group_cost = part.group_bytes * m;
+  part.args = {w.data.as<uint8_t>(), part.groups, w.n,     w.k, span,     m,
+               x.row(first),         x.stride(),  nullptr, 0,   output.y, output.y_stride};
   if (part.kernel->activations == ActivationType::kInt8) {
-    part.args.q = ActivationAccess::Quantized(x, kernels.quantizer(), pool);
     part.args.q_stride = QuantizedBlocks(x.k());
+    part.args.q =
+        ActivationAccess::Quantized(x, kernels.quantizer(), pool) + first * part.args.q_stride;
   } else if (part.kernel->activations == ActivationType::kBF16) {
-    part.args.bf16 = ActivationAccess::Rounded(x, pool);
     part.args.bf16_stride = Bf16Stride(x.k());
+    part.args.bf16 = ActivationAccess::Rounded(x, pool) + first * part.args.bf16_stride;
   }
   return part;
 }
@@ -60,19 +65,40 @@ void RunGroups(const Part& part, int64_t begin, int64_t end) {
   part.kernel->run(args);
 }
 
-// Thread `thread` of `threads` takes an equal share of the bytes of all parts, laid end to end and
+// Thread `thread` of `threads` takes an equal share of the cost of all parts, laid end to end and
 // cut at row groups. Cuts depend only on (parts, threads); results do not depend on cuts.
-void RunShare(absl::Span<const Part> parts, int64_t total_bytes, int thread, int threads) {
-  const int64_t share_begin = total_bytes * thread / threads;
-  const int64_t share_end = total_bytes * (thread + 1) / threads;
+void RunShare(absl::Span<const Part> parts, int64_t total_cost, int thread, int threads) {
+  const int64_t share_begin = total_cost * thread / threads;
+  const int64_t share_end = total_cost * (thread + 1) / threads;
   int64_t part_begin = 0;
   for (const Part& part : parts) {
     const auto cut = [&](int64_t at) {
-      const int64_t groups = (at - part_begin + part.group_bytes - 1) / part.group_bytes;
+      const int64_t groups = (at - part_begin + part.group_cost - 1) / part.group_cost;
       return std::clamp<int64_t>(at <= part_begin ? 0 : groups, 0, part.groups);
     };
     RunGroups(part, cut(share_begin), cut(share_end));
-    part_begin += part.groups * part.group_bytes;
+    part_begin += part.groups * part.group_cost;
+  }
+}
+
+void RunParts(const GemmKernels& kernels, absl::Span<const Part> parts,
+              std::chrono::steady_clock::time_point start, ThreadPool& pool) {
+  int64_t total_cost = 0, macs = 0;
+  for (const Part& part : parts) {
+    total_cost += part.groups * part.group_cost;
+    macs += part.args.m * part.args.rows * part.args.k;
+  }
+  if (macs <= kSerialMacs || pool.size() == 1) {
+    RunShare(parts, total_cost, 0, 1);
+  } else {
+    pool.Run([&](int thread) { RunShare(parts, total_cost, thread, pool.size()); });
+  }
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  for (const Part& part : parts) {
+    const int64_t cost = part.groups * part.group_cost;
+    const double share = static_cast<double>(cost) / static_cast<double>(total_cost);
+    kernels.Count(part.kernel, seconds.count() * share,
+                  2 * part.args.m * part.args.rows * part.args.k, part.groups * part.group_bytes);
   }
 }
 
@@ -83,25 +109,21 @@ void RunGemm(const GemmKernels& kernels, Activations& x, absl::Span<const GemmOu
   QUANTD_CHECK(outputs.size() <= kMaxOutputs, "few enough outputs for a fixed array");
   if (x.m() == 0 || outputs.empty()) return;
   const auto start = std::chrono::steady_clock::now();
-  std::array<Part, kMaxOutputs> storage;
-  int64_t total_bytes = 0, macs = 0;
+  std::array<Part, kMaxOutputs> parts;
   for (size_t i = 0; i < outputs.size(); ++i) {
-    storage[i] = MakePart(kernels, outputs[i], x, pool);
-    total_bytes += storage[i].groups * storage[i].group_bytes;
-    macs += x.m() * storage[i].args.rows * x.k();
+    const GemmOutput& output = outputs[i];
+    parts[i] = MakePart(kernels, {output.weight, 0, x.m(), output.y, output.y_stride}, x, pool);
   }
-  const absl::Span<const Part> parts(storage.data(), outputs.size());
-  if (macs <= kSerialMacs || pool.size() == 1) {
-    RunShare(parts, total_bytes, 0, 1);
-  } else {
-    pool.Run([&](int thread) { RunShare(parts, total_bytes, thread, pool.size()); });
-  }
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  for (const Part& part : parts) {
-    const int64_t bytes = part.groups * part.group_bytes;
-    const double share = static_cast<double>(bytes) / static_cast<double>(total_bytes);
-    kernels.Count(part.kernel, seconds.count() * share, 2 * x.m() * part.args.rows * x.k(), bytes);
-  }
+  RunParts(kernels, absl::MakeConstSpan(parts.data(), outputs.size()), start, pool);
+}
+
+void RunGroupedGemm(const GemmKernels& kernels, Activations& x, absl::Span<const GemmGroup> groups,
+                    ThreadPool& pool) {
+  if (groups.empty()) return;
+  const auto start = std::chrono::steady_clock::now();
+  std::vector<Part> parts;
+  for (const GemmGroup& group : groups) parts.push_back(MakePart(kernels, group, x, pool));
+  RunParts(kernels, parts, start, pool);
 }
 
 }  // namespace quantd

@@ -94,6 +94,19 @@ struct GemmOutput {
 void RunGemm(const GemmKernels& kernels, Activations& x, absl::Span<const GemmOutput> outputs,
              ThreadPool& pool);
 
+/// One product of a grouped call: y[rows, w->n] = x[first_row .. first_row + rows, k] * w[n, k]^T.
+struct GemmGroup {
+  const PackedWeight* weight;
+  int64_t first_row, rows;  ///< of the activations; rows >= 1
+  float* y;                 ///< of the first of these rows; must not alias anything else
+  int64_t y_stride;
+};
+
+/// Multiplies ranges of rows each with a weight of its own (the experts of a mixture), in one
+/// parallel region. An output row is the same as from RunGemm.
+void RunGroupedGemm(const GemmKernels& kernels, Activations& x, absl::Span<const GemmGroup> groups,
+                    ThreadPool& pool);
+
 /// Decodes one row of a packed weight into out[k] (token embedding look-up).
 void DecodeRow(const PackedWeight& weight, int64_t row, float* out);
 

@@ -135,6 +135,47 @@ TEST(RunGemm, CountsOperationsBytesAndTime) {
   }
 }
 
+TEST(RunGroupedGemm, EachRangeOfRowsHasItsOwnWeight) {
+  const auto kernels = Kernels();
+  const int64_t k = 256, n = 70, m = 41;
+  std::vector<PackedWeight> weights;
+  for (const QuantFormat& format : {kQ4_0, kF32, kQ6_K, kQ4_0}) {
+    weights.push_back(Pack(RandomTensor(format, n, k, weights.size() + 1), *kernels));
+  }
+  const std::vector<float> x = RandomFloats(m * k, 5);
+  // One row, several, one again by another kernel, and all that are left; row 7 is nobody's.
+  const std::pair<int64_t, int64_t> ranges[] = {{0, 1}, {1, 6}, {8, 1}, {9, 32}};
+  for (const int threads : {1, 2, 5}) {
+    ThreadPool pool(threads);
+    std::vector<float> y(m * (n + 3), -7.0f);
+    std::vector<GemmGroup> groups;
+    for (size_t i = 0; i < weights.size(); ++i) {
+      const auto [first, rows] = ranges[i];
+      groups.push_back({&weights[i], first, rows, y.data() + first * (n + 3), n + 3});
+    }
+    Activations a;
+    a.Set(x.data(), m, k, k);
+    RunGroupedGemm(*kernels, a, groups, pool);
+    for (size_t i = 0; i < weights.size(); ++i) {
+      const auto [first, rows] = ranges[i];
+      const std::vector<float> own(x.begin() + first * k, x.begin() + (first + rows) * k);
+      const std::vector<float> alone = Multiply(*kernels, weights[i], own, 1);
+      for (int64_t row = 0; row < rows; ++row) {
+        const float* const got = y.data() + (first + row) * (n + 3);
+        EXPECT_EQ(std::memcmp(got, &alone[row * n], n * sizeof(float)), 0) << i << " " << row;
+        EXPECT_EQ(got[n], -7.0f);
+      }
+    }
+    EXPECT_EQ(y[7 * (n + 3)], -7.0f);
+  }
+}
+
+TEST(RunGroupedGemm, NoGroupsIsNoWork) {
+  ThreadPool pool(2);
+  Activations a;
+  RunGroupedGemm(*Kernels(), a, {}, pool);
+}
+
 TEST(RunGemm, NoRowsIsNoWork) {
   const auto kernels = Kernels();
   const PackedWeight w = Pack(RandomTensor(kF32, 16, 8, 1), *kernels);
