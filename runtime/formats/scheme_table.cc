@@ -109,9 +109,9 @@ void RowEncoder::Encode(const float* weights, int64_t k, uint8_t* bytes) {
 
 absl::StatusOr<std::unique_ptr<WeightSource>> OpenWeight(const GgufFile& file,
                                                          const GgufTensor& tensor) {
-  if (tensor.shape.size() > 2) {
+  if (tensor.shape.size() > 3) {
     return file.Error(tensor,
-                      absl::StrCat("expected 1 or 2 dimensions, found ", tensor.shape.size()));
+                      absl::StrCat("expected 1 to 3 dimensions, found ", tensor.shape.size()));
   }
   const GgufScheme* scheme = FindGgufScheme(tensor.type);
   QUANTD_CHECK(scheme != nullptr, "the parser lets no tensor of an unread type pass");

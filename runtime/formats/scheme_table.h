@@ -59,7 +59,8 @@ class RowEncoder {
   QuantTensor row_;
 };
 
-/// A WeightSource over a tensor of one or two dimensions. File and tensor must outlive it.
+/// A WeightSource over a tensor of one to three dimensions; a third one stacks matrices (experts),
+/// whose rows follow one another. File and tensor must outlive it.
 /// Errors: DATA_LOSS naming file and tensor.
 absl::StatusOr<std::unique_ptr<WeightSource>> OpenWeight(const GgufFile& file,
                                                          const GgufTensor& tensor);

@@ -11,26 +11,85 @@
 namespace quantd {
 namespace {
 
-constexpr PartName kLlamaParts[] = {
+// Parts that several families share, in groups.
+constexpr PartName kCommon[] = {
     {"token_embd", "model.embed_tokens"},
     {"output", "lm_head"},
     {"output_norm", "model.norm"},
     {"blk.*.attn_norm", "model.layers.*.input_layernorm"},
-    {"blk.*.ffn_norm", "model.layers.*.post_attention_layernorm"},
+    {"blk.*.attn_output", "model.layers.*.self_attn.o_proj"},
+    {"blk.*.ffn_down", "model.layers.*.mlp.down_proj"},
+};
+constexpr PartName kSplit[] = {
     {"blk.*.attn_q", "model.layers.*.self_attn.q_proj"},
     {"blk.*.attn_k", "model.layers.*.self_attn.k_proj"},
     {"blk.*.attn_v", "model.layers.*.self_attn.v_proj"},
-    {"blk.*.attn_output", "model.layers.*.self_attn.o_proj"},
     {"blk.*.ffn_gate", "model.layers.*.mlp.gate_proj"},
     {"blk.*.ffn_up", "model.layers.*.mlp.up_proj"},
-    {"blk.*.ffn_down", "model.layers.*.mlp.down_proj"},
 };
+constexpr PartName kFused[] = {
+    {"blk.*.attn_qkv", "model.layers.*.self_attn.qkv_proj"},
+    {"blk.*.ffn_up", "model.layers.*.mlp.gate_up_proj"},
+};
+constexpr PartName kNorms[] = {
+    {"blk.*.ffn_norm", "model.layers.*.post_attention_layernorm"},
+};
+constexpr PartName kNormsOnBothSides[] = {
+    {"blk.*.post_attention_norm", "model.layers.*.post_attention_layernorm"},
+    {"blk.*.ffn_norm", "model.layers.*.pre_feedforward_layernorm"},
+    {"blk.*.post_ffw_norm", "model.layers.*.post_feedforward_layernorm"},
+};
+constexpr PartName kQkNorms[] = {
+    {"blk.*.attn_q_norm", "model.layers.*.self_attn.q_norm"},
+    {"blk.*.attn_k_norm", "model.layers.*.self_attn.k_norm"},
+};
+using Group = absl::Span<const PartName>;
+constexpr Group kLlamaParts[] = {kCommon, kSplit, kNorms};
+constexpr Group kQwen3Parts[] = {kCommon, kSplit, kNorms, kQkNorms};
+constexpr Group kGemma2Parts[] = {kCommon, kSplit, kNormsOnBothSides};
+constexpr Group kGemma3Parts[] = {kCommon, kSplit, kNormsOnBothSides, kQkNorms};
+constexpr Group kPhi3Parts[] = {kCommon, kFused, kNorms};
 
-// Mistral differs by its window; see ReadHfHyperParameters.
+// Mistral differs by its window, which the hyper-parameters tell.
 constexpr const char* kLlamaTypes[] = {"llama", "mistral"};
+constexpr const char* kQwen2Types[] = {"qwen2"};
+constexpr const char* kQwen3Types[] = {"qwen3"};
+constexpr const char* kGemma2Types[] = {"gemma2"};
+constexpr const char* kGemma3Types[] = {"gemma3_text"};
+constexpr const char* kPhi3Types[] = {"phi3"};
 
 constexpr Family kFamilies[] = {
-    {"llama", kLlamaTypes, /*gguf_rope_adjacent=*/true, kLlamaParts},
+    {.architecture = "llama",
+     .hf_model_types = kLlamaTypes,
+     .gguf_rope_adjacent = true,
+     .parts = kLlamaParts},
+    {.architecture = "qwen2", .hf_model_types = kQwen2Types, .parts = kLlamaParts},
+    {.architecture = "qwen3", .hf_model_types = kQwen3Types, .parts = kQwen3Parts, .qk_norm = true},
+    {.architecture = "qwen3moe", .parts = kQwen3Parts, .qk_norm = true},
+    {.architecture = "gemma2",
+     .hf_model_types = kGemma2Types,
+     .parts = kGemma2Parts,
+     .activation = Activation::kGeluTanh,
+     .post_norms = true,
+     .scale_embedding = true,
+     .hf_norms_add_one = true,
+     .window = 4096,
+     .window_period = 2,
+     .attention_soft_cap = 50,
+     .logit_soft_cap = 30,
+     .large_layers = 46},
+    {.architecture = "gemma3",
+     .hf_model_types = kGemma3Types,
+     .parts = kGemma3Parts,
+     .activation = Activation::kGeluTanh,
+     .qk_norm = true,
+     .post_norms = true,
+     .scale_embedding = true,
+     .hf_norms_add_one = true,
+     .window_period = 6,
+     .local_rope_base = 10000,
+     .large_layers = 62},
+    {.architecture = "phi3", .hf_model_types = kPhi3Types, .parts = kPhi3Parts, .fused = true},
 };
 
 bool IsNumber(absl::string_view component) {
@@ -47,9 +106,13 @@ std::optional<std::string> Translate(const Family& family, absl::string_view nam
     component = "*";
   }
   const std::string pattern = absl::StrJoin(components, ".");
-  const auto part = std::find_if(family.parts.begin(), family.parts.end(),
-                                 [&](const PartName& row) { return pattern == row.*from; });
-  if (part == family.parts.end()) return std::nullopt;
+  const PartName* part = nullptr;
+  for (const absl::Span<const PartName> group : family.parts) {
+    for (const PartName& row : group) {
+      if (pattern == row.*from) part = &row;
+    }
+  }
+  if (part == nullptr) return std::nullopt;
   components = absl::StrSplit(absl::string_view((*part).*to), '.');
   size_t next = 0;
   for (absl::string_view& component : components) {
@@ -61,6 +124,14 @@ std::optional<std::string> Translate(const Family& family, absl::string_view nam
 }  // namespace
 
 absl::Span<const Family> Families() { return kFamilies; }
+
+void SetFamily(const Family& family, ModelConfig* config) {
+  config->architecture = family.architecture;
+  config->activation = family.activation;
+  config->qk_norm = family.qk_norm;
+  config->post_norms = family.post_norms;
+  config->fused_qkv = config->fused_gate_up = family.fused;
+}
 
 const Family* FindGgufFamily(absl::string_view architecture) {
   for (const Family& family : kFamilies) {

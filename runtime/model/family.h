@@ -6,6 +6,7 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "runtime/model/model_config.h"
 
 namespace quantd {
 
@@ -24,9 +25,25 @@ struct Family {
   /// GGUF's converter permutes the rows of Q and K so that neighbours (2i, 2i + 1) are rotated
   /// together. Checkpoints of Hugging Face are as the model was trained: halves are rotated, in
   /// every family. Nothing else knows of the permutation; the forward pass does either.
-  bool gguf_rope_adjacent;
-  absl::Span<const PartName> parts;
+  bool gguf_rope_adjacent = false;
+  absl::Span<const absl::Span<const PartName>> parts;  ///< in groups
+
+  // What the layer has that Llama's has not; as in ModelConfig.
+  Activation activation = Activation::kSilu;
+  bool qk_norm = false, post_norms = false;
+  bool fused = false;            ///< Q, K and V are one tensor; gate and up too
+  bool scale_embedding = false;  ///< by the root of the width
+  /// Norms of Hugging Face multiply by 1 + weight; GGUF's converter has added it.
+  bool hf_norms_add_one = false;
+  // Where the file does not say it.
+  int32_t window = 0, window_period = 0;
+  float local_rope_base = 0, attention_soft_cap = 0, logit_soft_cap = 0;
+  /// The largest model, known by its layers, scales attention by width / heads; GGUF has no key.
+  int32_t large_layers = 0;
 };
+
+/// Sets what a family says about its layers, whatever the container.
+void SetFamily(const Family& family, ModelConfig* config);
 
 absl::Span<const Family> Families();
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <utility>
 
 #include "kernels/base/check.h"
 
@@ -16,6 +17,14 @@ constexpr int64_t kRangeGrain = 1024;
 // The most products in one call: q, k and v.
 constexpr size_t kMaxProducts = 3;
 
+// Layers with a window rotate by a base of their own, and for positions as they are.
+ModelConfig LocalRope(ModelConfig config) {
+  config.rope_base = config.local_rope_base;
+  config.rope_scaling = RopeScaling::kNone;
+  config.rope_factors.clear();
+  return config;
+}
+
 }  // namespace
 
 ForwardPass::ForwardPass(const ModelConfig& config, const Weights& weights,
@@ -25,11 +34,15 @@ ForwardPass::ForwardPass(const ModelConfig& config, const Weights& weights,
       kernels_(kernels),
       ops_(kernels.ops()),
       pool_(pool),
-      rope_(config) {
+      rope_(config),
+      experts_(config, kernels, pool) {
+  if (config.window > 0 && config.local_rope_base > 0) local_rope_.emplace(LocalRope(config));
   x_.cols = normed_.cols = delta_.cols = config.dim;
   q_.cols = attended_.cols = config.q_dim();
   k_.cols = v_.cols = config.kv_dim();
-  gate_.cols = up_.cols = config.ff;
+  // With experts the gate's place is taken by the router's scores.
+  gate_.cols = config.experts > 0 ? config.experts : config.ff;
+  up_.cols = config.experts > 0 ? 0 : config.ff;
 }
 
 void ForwardPass::Run(const Batch& batch, const KvView& kv, absl::Span<float> logits) {
@@ -47,6 +60,10 @@ void ForwardPass::Run(const Batch& batch, const KvView& kv, absl::Span<float> lo
   activations_.Set(normed_.row(0), rows_, config_.dim, config_.dim);
   const GemmOutput output = {&weights_.output(), logits.data(), config_.vocab};
   RunGemm(kernels_, activations_, absl::MakeConstSpan(&output, 1), pool_);
+  if (config_.logit_soft_cap == 0) return;
+  ForRows(rows_, config_.vocab, [&](int64_t row) {
+    ops_.soft_cap(logits.data() + row * config_.vocab, config_.logit_soft_cap, config_.vocab);
+  });
 }
 
 // On entry the stream is normalized; on exit too, with the norm of what comes next.
@@ -59,20 +76,17 @@ void ForwardPass::RunLayer(int32_t layer, const std::vector<int32_t>& logit_rows
   if (last) KeepRows(logit_rows);
   if (rows_ == 0) return;
   Multiply(attended_, {{&w.o, &delta_}});
-  AddAndNormalize(w.ffn_norm);
-
-  Multiply(normed_, {{&w.gate, &gate_}, {&w.up, &up_}});
-  Gate();
-  Multiply(gate_, {{&w.down, &delta_}});
-  AddAndNormalize(last ? weights_.output_norm : weights_.layers[layer + 1].attn_norm);
+  AddAndNormalize(w.attn_post_norm, w.ffn_norm);
+  FeedForwardBlock(w);
+  AddAndNormalize(w.ffn_post_norm,
+                  last ? weights_.output_norm : weights_.layers[layer + 1].attn_norm);
 }
 
 void ForwardPass::Prepare(const Batch& batch, const KvView& kv) {
   rows_ = batch.rows();
   kv_ = kv;
-  for (Matrix* matrix : {&x_, &normed_, &delta_, &q_, &k_, &v_, &attended_, &gate_, &up_}) {
-    const size_t bytes = static_cast<size_t>(rows_ * matrix->cols) * sizeof(float);
-    if (matrix->buffer.size() < bytes) matrix->buffer = AlignedBuffer(bytes);
+  for (WorkMatrix* matrix : {&x_, &normed_, &delta_, &q_, &k_, &v_, &attended_, &gate_, &up_}) {
+    matrix->Reserve(rows_);
   }
   PlaceRows(batch);
 }
@@ -101,6 +115,7 @@ void ForwardPass::PlaceRows(const Batch& batch) {
     QUANTD_CHECK(place.blocks != nullptr, "every row belongs to a sequence");
   }
   rope_.Reserve(positions);
+  if (local_rope_) local_rope_->Reserve(positions);
 }
 
 void ForwardPass::Embed(const Batch& batch) {
@@ -108,10 +123,12 @@ void ForwardPass::Embed(const Batch& batch) {
     const int32_t token = batch.tokens[row];
     QUANTD_CHECK(token >= 0 && token < config_.vocab, "requests are checked before they are run");
     DecodeRow(weights_.embedding, token, x_.row(row));
+    if (config_.embedding_scale == 1) return;
+    for (int64_t i = 0; i < x_.cols; ++i) x_.row(row)[i] *= config_.embedding_scale;
   });
 }
 
-void ForwardPass::Multiply(const Matrix& x, std::initializer_list<Product> products) {
+void ForwardPass::Multiply(const WorkMatrix& x, std::initializer_list<Product> products) {
   std::array<GemmOutput, kMaxProducts> outputs;
   size_t count = 0;
   for (const Product& product : products) {
@@ -128,13 +145,26 @@ void ForwardPass::Multiply(const Matrix& x, std::initializer_list<Product> produ
   }
 }
 
+void ForwardPass::NormalizeHeads(int32_t layer, int64_t row) {
+  const LayerWeights& w = weights_.layers[layer];
+  for (const auto& [heads, norm] : {std::pair(&q_, &w.q_norm), std::pair(&k_, &w.k_norm)}) {
+    for (int64_t i = 0; i < heads->cols; i += config_.head_dim) {
+      float* const head = heads->row(row) + i;
+      ops_.rms_norm(head, norm->data(), config_.rms_eps, config_.head_dim, head);
+    }
+  }
+}
+
 void ForwardPass::RotateAndStore(int32_t layer) {
+  const bool local = local_rope_ && config_.window_of(layer) > 0;
+  const RopeTable& rope = local ? *local_rope_ : rope_;
   const auto store = kernels_.attention(kv_.layout.type).store;
   ForRows(rows_, q_.cols + 2 * k_.cols, [&](int64_t row) {
     const RowPlace& place = places_[row];
-    const float* const cos = rope_.cos(place.position);
-    const float* const sin = rope_.sin(place.position);
-    for (const Matrix* heads : {&q_, &k_}) {
+    const float* const cos = rope.cos(place.position);
+    const float* const sin = rope.sin(place.position);
+    if (config_.qk_norm) NormalizeHeads(layer, row);
+    for (const WorkMatrix* heads : {&q_, &k_}) {
       for (int64_t i = 0; i < heads->cols; i += config_.head_dim) {
         ops_.rope(heads->row(row) + i, cos, sin, config_.rope_dim, config_.rope_adjacent);
       }
@@ -148,7 +178,11 @@ void ForwardPass::Attend(int32_t layer) {
   call.kv = kv_;
   call.layer = layer;
   call.heads = config_.heads;
-  call.scale = 1.0f / std::sqrt(static_cast<float>(config_.head_dim));
+  const float scale_dim = config_.attention_scale_dim > 0 ? config_.attention_scale_dim
+                                                          : static_cast<float>(config_.head_dim);
+  call.scale = 1.0f / std::sqrt(scale_dim);
+  call.soft_cap = config_.attention_soft_cap;
+  call.window = config_.window_of(layer);
   call.sequences = sequences_.data();
   call.sequence_count = static_cast<int64_t>(sequences_.size());
   call.q = q_.row(0);
@@ -158,20 +192,30 @@ void ForwardPass::Attend(int32_t layer) {
   kernels_.attention(kv_.layout.type).run(call, pool_);
 }
 
-void ForwardPass::Gate() {
+void ForwardPass::FeedForwardBlock(const LayerWeights& layer) {
+  if (config_.experts > 0) {
+    Multiply(normed_, {{&layer.router, &gate_}});
+    experts_.Run(layer, normed_, rows_, gate_, delta_);
+    return;
+  }
+  Multiply(normed_, {{&layer.ffn.gate, &gate_}, {&layer.ffn.up, &up_}});
+  const auto gate = config_.activation == Activation::kSilu ? ops_.swiglu : ops_.geglu;
   const int64_t floats = rows_ * gate_.cols;
   const auto range = [&](int64_t begin, int64_t end, int) {
-    ops_.swiglu(gate_.row(0) + begin, up_.row(0) + begin, end - begin, gate_.row(0) + begin);
+    gate(gate_.row(0) + begin, up_.row(0) + begin, end - begin, gate_.row(0) + begin);
   };
   if (floats < kInlineFloats) {
     range(0, floats, 0);
   } else {
     pool_.ParallelFor(floats, kRangeGrain, range);
   }
+  Multiply(gate_, {{&layer.ffn.down, &delta_}});
 }
 
-void ForwardPass::AddAndNormalize(const std::vector<float>& norm) {
+void ForwardPass::AddAndNormalize(const std::vector<float>& post, const std::vector<float>& norm) {
   ForRows(rows_, 2 * config_.dim, [&](int64_t row) {
+    float* const delta = delta_.row(row);
+    if (!post.empty()) ops_.rms_norm(delta, post.data(), config_.rms_eps, config_.dim, delta);
     ops_.add(x_.row(row), delta_.row(row), config_.dim);
     ops_.rms_norm(x_.row(row), norm.data(), config_.rms_eps, config_.dim, normed_.row(row));
   });

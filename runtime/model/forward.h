@@ -4,23 +4,26 @@
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/types/span.h"
-#include "kernels/base/aligned_buffer.h"
 #include "kernels/kernel_set.h"
 #include "runtime/model/batch.h"
+#include "runtime/model/expert_mixture.h"
 #include "runtime/model/model_config.h"
 #include "runtime/model/rope_table.h"
 #include "runtime/model/weights.h"
+#include "runtime/model/work_matrix.h"
 
 namespace quantd {
 
-/// The forward pass of the Llama family over a batch of rows (Touvron et al. 2023): in each layer
-/// attention and a gated feed-forward block, each normalized before and added to the row. Holds the
-/// workspace, which only grows; borrows everything else. Not thread-safe.
+/// The forward pass of all families over a batch of rows: in each layer attention and a gated
+/// feed-forward block or a mixture of such, each normalized before and added to the row (Touvron et
+/// al. 2023), with what ModelConfig says of the family. Holds the workspace, which only grows;
+/// borrows everything else. Not thread-safe.
 ///
 /// A row's result depends on nothing but its own tokens: each operation computes a row in one fixed
 /// order, wherever the row stands and whichever thread takes it.
@@ -38,16 +41,10 @@ class ForwardPass {
   void Run(const Batch& batch, const KvView& kv, absl::Span<float> logits);
 
  private:
-  /// A dense matrix of the workspace, [rows, cols].
-  struct Matrix {
-    AlignedBuffer buffer;
-    int64_t cols = 0;
-    float* row(int64_t r) const { return buffer.as<float>() + r * cols; }
-  };
   /// One product of Multiply: out = linear(x).
   struct Product {
     const Linear* linear;
-    Matrix* out;
+    WorkMatrix* out;
   };
   /// Where a row's keys and values go.
   struct RowPlace {
@@ -59,11 +56,14 @@ class ForwardPass {
   void PlaceRows(const Batch& batch);
   void Embed(const Batch& batch);
   void RunLayer(int32_t layer, const std::vector<int32_t>& logit_rows);
-  void Multiply(const Matrix& x, std::initializer_list<Product> products);
+  void Multiply(const WorkMatrix& x, std::initializer_list<Product> products);
   void RotateAndStore(int32_t layer);
+  void NormalizeHeads(int32_t layer, int64_t row);
   void Attend(int32_t layer);
-  void Gate();
-  void AddAndNormalize(const std::vector<float>& norm);
+  void FeedForwardBlock(const LayerWeights& layer);
+  /// Adds delta_ to the stream, itself normalized with `post` unless that is empty, and normalizes
+  /// the stream with `norm`.
+  void AddAndNormalize(const std::vector<float>& post, const std::vector<float>& norm);
   void KeepRows(const std::vector<int32_t>& rows);
   /// Calls body(row) for each row, over the threads when `floats` per row make that worth it.
   void ForRows(int64_t rows, int64_t floats, absl::FunctionRef<void(int64_t row)> body);
@@ -74,6 +74,8 @@ class ForwardPass {
   const OpTable& ops_;
   ThreadPool& pool_;
   RopeTable rope_;
+  std::optional<RopeTable> local_rope_;  // of layers with a window, where they have their own
+  ExpertMixture experts_;
 
   // Of the step that runs.
   int64_t rows_ = 0;  // the batch's; behind the last attention those of logit_rows
@@ -82,8 +84,8 @@ class ForwardPass {
   std::vector<AttentionSequence> sequences_;  // as in the batch
 
   // Row vectors: the residual stream, its normalized form, what a block adds to the stream.
-  Matrix x_, normed_, delta_;
-  Matrix q_, k_, v_, attended_, gate_, up_;
+  WorkMatrix x_, normed_, delta_;
+  WorkMatrix q_, k_, v_, attended_, gate_, up_;
   Activations activations_;
   InputObserver observer_;
 };

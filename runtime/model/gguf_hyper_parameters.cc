@@ -12,6 +12,7 @@
 #include "kernels/base/status_macros.h"
 #include "runtime/formats/scheme_table.h"
 #include "runtime/model/family.h"
+#include "runtime/model/weights.h"
 
 namespace quantd {
 namespace {
@@ -26,6 +27,9 @@ absl::StatusOr<const Family*> FindFamily(const GgufFile& file) {
   return absl::UnimplementedError(absl::StrCat(file.path(), ": general.architecture: \"", name,
                                                "\" is not supported; supported are: ", known));
 }
+
+constexpr int32_t kMaxExperts = 4096;
+constexpr int32_t kSoftmaxGating = 1;  // as expert_gating_func counts
 
 // Reads the keys "<architecture>.<name>" of one file.
 class Reader {
@@ -84,10 +88,6 @@ absl::Status ReadSizes(const Reader& reader, ModelConfig* config) {
   QUANTD_RETURN_IF_ERROR(reader.Int("block_count", 1, std::nullopt, &config->layers));
   QUANTD_RETURN_IF_ERROR(reader.Int("feed_forward_length", 1, std::nullopt, &config->ff));
   QUANTD_RETURN_IF_ERROR(reader.Int("context_length", 1, std::nullopt, &config->context));
-  // Within its window, attention of a sliding-window model is plain causal attention.
-  int32_t window = 0;
-  QUANTD_RETURN_IF_ERROR(reader.Int("attention.sliding_window", 0, 0, &window));
-  if (window > 0) config->context = std::min(config->context, window);
   const absl::string_view eps_key = "attention.layer_norm_rms_epsilon";
   QUANTD_ASSIGN_OR_RETURN(const double eps, reader.file().Float(reader.Key(eps_key)));
   // An eps that is 0 as a float would divide 0 by 0 on a row of zeros.
@@ -95,7 +95,56 @@ absl::Status ReadSizes(const Reader& reader, ModelConfig* config) {
     return reader.Error(eps_key, absl::StrCat(eps, " is outside of [1e-30, 1]"));
   }
   config->rms_eps = static_cast<float>(eps);
-  return RefuseUnlessZero(reader, "expert_count");
+  return absl::OkStatus();
+}
+
+// A mixture of experts, if the model is one.
+absl::Status ReadExperts(const Reader& reader, ModelConfig* config) {
+  QUANTD_RETURN_IF_ERROR(reader.Int("expert_count", 0, 0, &config->experts));
+  if (config->experts == 0) return absl::OkStatus();
+  if (config->experts > kMaxExperts) {
+    return reader.Error("expert_count",
+                        absl::StrCat(config->experts, " is more than ", kMaxExperts));
+  }
+  QUANTD_RETURN_IF_ERROR(reader.Int("expert_used_count", 1, std::nullopt, &config->experts_used));
+  if (config->experts_used > config->experts) {
+    return reader.Error("expert_used_count",
+                        absl::StrCat(config->experts_used, " is more than the ", config->experts,
+                                     " of ", reader.Key("expert_count")));
+  }
+  QUANTD_RETURN_IF_ERROR(
+      reader.Int("expert_feed_forward_length", 1, config->ff, &config->expert_ff));
+  int32_t gating = 0;
+  QUANTD_RETURN_IF_ERROR(reader.Int("expert_gating_func", 0, kSoftmaxGating, &gating));
+  if (gating > kSoftmaxGating) {
+    return absl::UnimplementedError(
+        absl::StrCat(reader.file().path(), ": ", reader.Key("expert_gating_func"), ": ", gating,
+                     " is not supported; softmax is, which is ", kSoftmaxGating));
+  }
+  QUANTD_RETURN_IF_ERROR(RefuseUnlessZero(reader, "leading_dense_block_count"));
+  return RefuseUnlessZero(reader, "expert_shared_count");
+}
+
+// Which layers see a window only, and what becomes of scores.
+absl::Status ReadAttention(const Reader& reader, const Family& family, ModelConfig* config) {
+  QUANTD_RETURN_IF_ERROR(reader.Int("attention.sliding_window", 0, family.window, &config->window));
+  QUANTD_RETURN_IF_ERROR(reader.Int("attention.sliding_window_pattern", 0, family.window_period,
+                                    &config->window_period));
+  if (config->window > 0) {
+    config->local_rope_base = family.local_rope_base;
+    QUANTD_RETURN_IF_ERROR(
+        reader.Float("rope.freq_base_swa", 1.01f, 1e30f, &config->local_rope_base));
+  }
+  if (config->layers == family.large_layers) {
+    config->attention_scale_dim =
+        static_cast<float>(config->dim) / static_cast<float>(config->heads);
+  }
+  constexpr float kMost = 1e6f;
+  config->attention_soft_cap = family.attention_soft_cap;
+  config->logit_soft_cap = family.logit_soft_cap;
+  QUANTD_RETURN_IF_ERROR(
+      reader.Float("attn_logit_softcapping", 0, kMost, &config->attention_soft_cap));
+  return reader.Float("final_logit_softcapping", 0, kMost, &config->logit_soft_cap);
 }
 
 absl::Status ReadHeads(const Reader& reader, ModelConfig* config) {
@@ -137,11 +186,12 @@ absl::Status ReadRopeScaling(const Reader& reader, ModelConfig* config) {
     config->rope_scaling = RopeScaling::kLinear;
   } else if (name == "yarn") {
     config->rope_scaling = RopeScaling::kYarn;
-  } else if (name == "llama3") {
+  } else if (name == "llama3" || name == "longrope") {  // their factors are tensors
     config->rope_scaling = RopeScaling::kLlama3;
   } else if (name != "none") {
-    return reader.Error("rope.scaling.type",
-                        absl::StrCat("\"", *type, "\" is not one of none, linear, yarn, llama3"));
+    return reader.Error(
+        "rope.scaling.type",
+        absl::StrCat("\"", *type, "\" is not one of none, linear, yarn, llama3, longrope"));
   }
   QUANTD_RETURN_IF_ERROR(reader.Int("rope.scaling.original_context_length", 1, config->context,
                                     &config->rope_original_context));
@@ -157,12 +207,17 @@ absl::Status ReadRopeScaling(const Reader& reader, ModelConfig* config) {
 }
 
 // Frequency divisors, one per rotated pair; their presence is what "llama3" scaling means in GGUF.
+// Models with LongRoPE have two sets; we take that for short texts, and serve no longer ones: the
+// keys of a text that grows across the border would have to be computed anew.
 absl::Status ReadRopeFactors(const GgufFile& file, ModelConfig* config) {
-  const std::string field = "tensor rope_freqs.weight";
-  const GgufTensor* tensor = file.FindTensor("rope_freqs.weight");
+  const bool longrope = file.FindTensor(kShortRopeFactors) != nullptr;
+  const std::string name = longrope ? kShortRopeFactors : kRopeFactors;
+  const std::string field = absl::StrCat("tensor ", name);
+  const GgufTensor* tensor = file.FindTensor(name);
+  if (longrope) config->context = std::min(config->context, config->rope_original_context);
   if (tensor == nullptr) {
     if (config->rope_scaling != RopeScaling::kLlama3) return absl::OkStatus();
-    return file.Error(field, "is missing, but rope.scaling.type is \"llama3\"");
+    return file.Error(field, "is missing, but rope.scaling.type asks for it");
   }
   if (tensor->cols() != config->rope_dim / 2 || tensor->rows() != 1) {
     return file.Error(field, absl::StrCat("has shape [", absl::StrJoin(tensor->shape, ", "),
@@ -225,13 +280,16 @@ absl::StatusOr<ModelConfig> ReadGgufHyperParameters(const GgufFile& file) {
   QUANTD_ASSIGN_OR_RETURN(const Family* family, FindFamily(file));
   const Reader reader(file, *family);
   ModelConfig config;
-  config.architecture = family->architecture;
   config.rope_adjacent = family->gguf_rope_adjacent;
+  SetFamily(*family, &config);
   QUANTD_ASSIGN_OR_RETURN(const std::optional<absl::string_view> name,
                           file.OptionalString("general.name"));
   if (name) config.name = std::string(*name);
   QUANTD_RETURN_IF_ERROR(ReadSizes(reader, &config));
+  if (family->scale_embedding) config.embedding_scale = std::sqrt(static_cast<float>(config.dim));
   QUANTD_RETURN_IF_ERROR(ReadHeads(reader, &config));
+  QUANTD_RETURN_IF_ERROR(ReadExperts(reader, &config));
+  QUANTD_RETURN_IF_ERROR(ReadAttention(reader, *family, &config));
   QUANTD_RETURN_IF_ERROR(ReadVocab(reader, &config));
   QUANTD_RETURN_IF_ERROR(ReadRope(reader, &config));
   return config;

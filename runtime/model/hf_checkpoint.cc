@@ -156,7 +156,14 @@ absl::StatusOr<std::unique_ptr<WeightSource>> HfCheckpoint::OpenWeight(
 
 absl::StatusOr<std::vector<float>> HfCheckpoint::ReadFloats(const CheckpointTensor& tensor) const {
   const Place& place = places_[Index(tensor)];
-  if (place.tensors.size() == 1) return quantd::ReadFloats(*place.tensors[0]);
+  if (place.tensors.size() == 1) {
+    QUANTD_ASSIGN_OR_RETURN(std::vector<float> values, quantd::ReadFloats(*place.tensors[0]));
+    if (family_ != nullptr && family_->hf_norms_add_one &&
+        absl::EndsWith(tensor.name, "norm.weight")) {
+      for (float& value : values) value += 1;
+    }
+    return values;
+  }
   return Error(absl::StrCat("tensor ", tensor.stored),
                absl::StrCat("is stored as ", tensor.scheme, ", but it must be floats"));
 }

@@ -5,6 +5,7 @@
 #include <limits>
 #include <numbers>
 #include <optional>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "kernels/base/status_macros.h"
@@ -19,6 +20,7 @@ constexpr int64_t kMaxInt = std::numeric_limits<int32_t>::max();
 constexpr int64_t kMaxHeadDim = 1 << 16;
 // Limits of scaling factors.
 constexpr double kLeast = 1e-6, kMost = 1e6;
+constexpr double kMostBase = 1e30;  // of rope_theta
 
 /// A member that must be there: a count.
 absl::Status ReadCount(const JsonValue& object, absl::string_view key, int32_t* out) {
@@ -40,16 +42,74 @@ absl::Status ReadSizes(const JsonValue& object, ModelConfig* config) {
   QUANTD_RETURN_IF_ERROR(ReadCount(object, "intermediate_size", &config->ff));
   QUANTD_RETURN_IF_ERROR(ReadCount(object, "vocab_size", &config->vocab));
   QUANTD_RETURN_IF_ERROR(ReadCount(object, "max_position_embeddings", &config->context));
-  // Within its window, attention of a sliding-window model is plain causal attention.
-  QUANTD_ASSIGN_OR_RETURN(const int64_t window,
-                          object.Int("sliding_window", config->context, 1, kMaxInt));
-  config->context = static_cast<int32_t>(std::min<int64_t>(config->context, window));
   QUANTD_ASSIGN_OR_RETURN(const double eps, object.Number("rms_norm_eps", 1e-6, 1e-30, 1));
   config->rms_eps = static_cast<float>(eps);
-  QUANTD_ASSIGN_OR_RETURN(const std::string activation, object.String("hidden_act", "silu"));
-  if (activation == "silu" || activation == "swish") return absl::OkStatus();
+  return absl::OkStatus();
+}
+
+/// The activation must be the family's: nothing else has been trained.
+absl::Status CheckActivation(const JsonValue& object, const ModelConfig& config) {
+  const bool gelu = config.activation == Activation::kGeluTanh;
+  const std::string usual = gelu ? "gelu_pytorch_tanh" : "silu";
+  QUANTD_ASSIGN_OR_RETURN(const std::string older, object.String("hidden_act", usual));
+  QUANTD_ASSIGN_OR_RETURN(const std::string name, object.String("hidden_activation", older));
+  if (name == usual || (!gelu && name == "swish")) return absl::OkStatus();
   return object.Unsupported(
-      absl::StrCat("hidden_act \"", Printable(activation), "\" is not supported; silu is"));
+      absl::StrCat("hidden_act \"", Printable(name), "\" is not supported; ", usual, " is"));
+}
+
+/// Which layers see a window only: `layer_types`, where the file has it, must follow one period.
+absl::Status ReadLayerTypes(const JsonValue& types, ModelConfig* config) {
+  QUANTD_ASSIGN_OR_RETURN(const std::vector<JsonValue> elements, types.Elements());
+  if (elements.size() != static_cast<size_t>(config->layers)) {
+    return types.Error(absl::StrCat("names ", elements.size(), " layers of ", config->layers));
+  }
+  std::vector<bool> local;
+  for (const JsonValue& element : elements) {
+    QUANTD_ASSIGN_OR_RETURN(const absl::string_view name, element.String());
+    if (name != "sliding_attention" && name != "full_attention") {
+      return element.Unsupported(absl::StrCat("\"", Printable(name), "\" is not supported"));
+    }
+    local.push_back(name == "sliding_attention");
+  }
+  const auto first = std::find(local.begin(), local.end(), false) - local.begin();
+  config->window_period = first == config->layers ? 0 : static_cast<int32_t>(first) + 1;
+  for (int32_t layer = 0; layer < config->layers; ++layer) {
+    if (local[static_cast<size_t>(layer)] == (config->window_of(layer) > 0)) continue;
+    return types.Unsupported("layers with and without a window must follow one period");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadWindow(const JsonValue& object, const Family& family, ModelConfig* config) {
+  QUANTD_ASSIGN_OR_RETURN(const int64_t window,
+                          object.Int("sliding_window", family.window, 0, kMaxInt));
+  // Qwen names a window that it does not use.
+  QUANTD_ASSIGN_OR_RETURN(const bool used, object.Bool("use_sliding_window", true));
+  config->window = used ? static_cast<int32_t>(window) : 0;
+  QUANTD_ASSIGN_OR_RETURN(const int64_t period,
+                          object.Int("sliding_window_pattern", family.window_period, 0, kMaxInt));
+  config->window_period = static_cast<int32_t>(period);
+  QUANTD_ASSIGN_OR_RETURN(const std::optional<JsonValue> types, object.Find("layer_types"));
+  if (config->window == 0) return absl::OkStatus();
+  QUANTD_ASSIGN_OR_RETURN(const std::optional<JsonValue> full, object.Find("max_window_layers"));
+  if (full && !types) return object.Unsupported("max_window_layers needs layer_types beside it");
+  return types ? ReadLayerTypes(*types, config) : absl::OkStatus();
+}
+
+absl::Status ReadAttention(const JsonValue& object, const Family& family, ModelConfig* config) {
+  QUANTD_RETURN_IF_ERROR(ReadWindow(object, family, config));
+  QUANTD_ASSIGN_OR_RETURN(const double scale_dim,
+                          object.Number("query_pre_attn_scalar", 0, kLeast, kMost));
+  QUANTD_ASSIGN_OR_RETURN(
+      const double scores,
+      object.Number("attn_logit_softcapping", family.attention_soft_cap, kLeast, kMost));
+  QUANTD_ASSIGN_OR_RETURN(const double logits, object.Number("final_logit_softcapping",
+                                                             family.logit_soft_cap, kLeast, kMost));
+  config->attention_scale_dim = static_cast<float>(scale_dim);
+  config->attention_soft_cap = static_cast<float>(scores);
+  config->logit_soft_cap = static_cast<float>(logits);
+  return absl::OkStatus();
 }
 
 absl::Status ReadHeads(const JsonValue& object, ModelConfig* config) {
@@ -159,11 +219,33 @@ absl::Status ReadScaling(const JsonValue& scaling, ModelConfig* config) {
       absl::StrCat("rope_type \"", Printable(name), "\" is not supported; supported are: ", known));
 }
 
-absl::Status ReadRope(const JsonValue& object, ModelConfig* config) {
+/// The base of layers with a window: beside that of the others, or in an object of its own.
+absl::Status ReadLocalRope(const JsonValue& object, const Family& family,
+                           const std::optional<JsonValue>& parameters, ModelConfig* config) {
+  if (config->window == 0) return absl::OkStatus();
+  QUANTD_ASSIGN_OR_RETURN(
+      double base, object.Number("rope_local_base_freq", family.local_rope_base, 0, kMostBase));
+  if (parameters) {
+    QUANTD_ASSIGN_OR_RETURN(const std::optional<JsonValue> local,
+                            parameters->Find("sliding_attention"));
+    if (local) {
+      QUANTD_ASSIGN_OR_RETURN(base, local->Number("rope_theta", base, 1.01, kMostBase));
+    }
+  }
+  config->local_rope_base = static_cast<float>(base);
+  return absl::OkStatus();
+}
+
+absl::Status ReadRope(const JsonValue& object, const Family& family, ModelConfig* config) {
   // transformers 5 has everything in one object, which before held the scaling only.
   QUANTD_ASSIGN_OR_RETURN(const std::optional<JsonValue> all, object.Find("rope_parameters"));
   QUANTD_ASSIGN_OR_RETURN(const std::optional<JsonValue> older, object.Find("rope_scaling"));
-  const std::optional<JsonValue> scaling = all ? all : older;
+  std::optional<JsonValue> scaling = all ? all : older;
+  QUANTD_RETURN_IF_ERROR(ReadLocalRope(object, family, all, config));
+  if (all) {
+    QUANTD_ASSIGN_OR_RETURN(const std::optional<JsonValue> global, all->Find("full_attention"));
+    if (global) scaling = global;
+  }
   double base = 10000, share = 1;
   for (const JsonValue& place : {object, scaling.value_or(object)}) {
     QUANTD_ASSIGN_OR_RETURN(base, place.Number("rope_theta", base, 1.01, 1e30));
@@ -198,12 +280,15 @@ absl::StatusOr<ModelConfig> ReadHfHyperParameters(const HfConfig& hf) {
   if (family == nullptr) return UnknownFamily(hf);
   const JsonValue object = hf.language_model();
   ModelConfig config;
-  config.architecture = family->architecture;
+  SetFamily(*family, &config);
   config.rope_adjacent = false;
   QUANTD_ASSIGN_OR_RETURN(config.name, hf.root().String("_name_or_path", ""));
   QUANTD_RETURN_IF_ERROR(ReadSizes(object, &config));
   QUANTD_RETURN_IF_ERROR(ReadHeads(object, &config));
-  QUANTD_RETURN_IF_ERROR(ReadRope(object, &config));
+  QUANTD_RETURN_IF_ERROR(CheckActivation(object, config));
+  QUANTD_RETURN_IF_ERROR(ReadAttention(object, *family, &config));
+  QUANTD_RETURN_IF_ERROR(ReadRope(object, *family, &config));
+  if (family->scale_embedding) config.embedding_scale = std::sqrt(static_cast<float>(config.dim));
   return config;
 }
 

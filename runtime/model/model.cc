@@ -75,12 +75,18 @@ absl::StatusOr<std::unique_ptr<Model>> Model::Load(const Checkpoint& checkpoint,
                                                    const LoadOptions& options) {
   QUANTD_ASSIGN_OR_RETURN(ModelConfig config, ReadModelConfig(checkpoint));
   QUANTD_ASSIGN_OR_RETURN(Weights weights, LoadWeights(checkpoint, config, kernels, pool, options));
-  const std::vector<const PackedWeight*> packed = PackedWeights(weights);
-  if (options.packed) options.packed(packed);
+  const std::vector<std::vector<const PackedWeight*>> packed = PackedWeights(weights, config);
+  if (options.packed) {
+    std::vector<const PackedWeight*> all;
+    for (const auto& matrices : packed) all.insert(all.end(), matrices.begin(), matrices.end());
+    options.packed(all);
+  }
   QUANTD_ASSIGN_OR_RETURN(std::vector<WeightReport> reports,
                           ReportMatrices(checkpoint, config, kernels, options.decode_to_float));
   QUANTD_CHECK(packed.size() == reports.size(), "every matrix of the model is reported");
-  for (size_t i = 0; i < packed.size(); ++i) reports[i].packed_bytes = packed[i]->bytes();
+  for (size_t i = 0; i < packed.size(); ++i) {
+    for (const PackedWeight* matrix : packed[i]) reports[i].packed_bytes += matrix->bytes();
+  }
   auto model = std::unique_ptr<Model>(new Model);
   model->impl_ = std::make_unique<Impl>(std::move(config), std::move(weights), std::move(reports),
                                         kernels, pool);
@@ -108,8 +114,10 @@ void Model::Forward(const Batch& batch, const KvView& kv, absl::Span<float> logi
 void Model::ObserveInputs(const InputObserver& observer) {
   if (!observer) return impl_->forward.ObserveInputs({});
   absl::flat_hash_map<const PackedWeight*, size_t> places;
-  for (const PackedWeight* weight : PackedWeights(impl_->weights)) {
-    places.emplace(weight, places.size());
+  size_t place = 0;
+  for (const auto& matrices : PackedWeights(impl_->weights, impl_->config)) {
+    for (const PackedWeight* matrix : matrices) places.emplace(matrix, place);
+    ++place;
   }
   impl_->forward.ObserveInputs(
       [observer, places](const PackedWeight& matrix, const float* rows, int64_t count,

@@ -14,7 +14,10 @@ class Checkpoint;
 /// Position scaling of the rotary embedding.
 enum class RopeScaling : uint8_t { kNone, kLinear, kYarn, kLlama3 };
 
-/// Hyper-parameters of a Llama-family model, validated.
+/// What the gate of a feed-forward block goes through.
+enum class Activation : uint8_t { kSilu, kGeluTanh };
+
+/// Hyper-parameters of a model of the Llama layer and its relatives, validated.
 struct ModelConfig {
   std::string architecture;  ///< "llama"
   std::string name;          ///< as the model calls itself; may be empty
@@ -39,7 +42,32 @@ struct ModelConfig {
       rope_factors;  ///< [rope_dim / 2] frequency divisors (rope_freqs.weight); empty = ones
   bool tied_output = false;  ///< no output.weight: token_embd is used
 
+  // Where the families differ.
+  Activation activation = Activation::kSilu;
+  bool qk_norm = false;           ///< heads of Q and K are normalized before they are rotated
+  bool post_norms = false;        ///< what a block adds to the stream is normalized first
+  bool fused_qkv = false;         ///< Q, K and V are one tensor, in this order
+  bool fused_gate_up = false;     ///< gate and up are one tensor, in this order
+  float embedding_scale = 1.0f;   ///< embeddings are multiplied by it
+  float attention_scale_dim = 0;  ///< q.k is divided by its root; 0 = head_dim
+  float attention_soft_cap = 0;   ///< of q.k after scaling; 0 = none
+  float logit_soft_cap = 0;       ///< 0 = none
+  /// Local layers see this many tokens, their own included. 0 = every layer sees all.
+  int32_t window = 0;
+  /// Every so manieth layer sees all in spite of the window; 0 = none does.
+  int32_t window_period = 0;
+  float local_rope_base = 0;  ///< of local layers, which then have no scaling; 0 = as the others
+  int32_t experts = 0;        ///< feed-forward blocks of a layer to choose from; 0 = one for all
+  int32_t experts_used = 0;   ///< of them, for each row
+  int32_t expert_ff = 0;      ///< feed-forward length of each
+  bool normalize_experts = true;  ///< weights of the chosen experts sum to 1
+
   int64_t q_dim() const { return int64_t{heads} * head_dim; }
+  /// Tokens that a row of `layer` sees at most, its own included; 0 = all.
+  int32_t window_of(int32_t layer) const {
+    const bool global = window_period > 0 && layer % window_period == window_period - 1;
+    return global ? 0 : window;
+  }
   int64_t kv_dim() const { return int64_t{kv_heads} * head_dim; }
 };
 

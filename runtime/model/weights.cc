@@ -1,6 +1,7 @@
 #include "runtime/model/weights.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
@@ -11,6 +12,7 @@
 #include "absl/strings/strip.h"
 #include "kernels/base/check.h"
 #include "kernels/base/status_macros.h"
+#include "runtime/model/row_range.h"
 #include "runtime/quantize/row_floats.h"
 
 namespace quantd {
@@ -18,43 +20,114 @@ namespace {
 
 // A size that the hyper-parameters give.
 using Size = int64_t (*)(const ModelConfig&);
+int64_t One(const ModelConfig&) { return 1; }
 int64_t Dim(const ModelConfig& c) { return c.dim; }
+int64_t HeadDim(const ModelConfig& c) { return c.head_dim; }
 int64_t QDim(const ModelConfig& c) { return c.q_dim(); }
 int64_t KvDim(const ModelConfig& c) { return c.kv_dim(); }
 int64_t Ff(const ModelConfig& c) { return c.ff; }
+int64_t Experts(const ModelConfig& c) { return c.experts; }
+int64_t ExpertFf(const ModelConfig& c) { return c.expert_ff; }
 
-// The parts of a layer: "blk.N.<name>.weight", for a matrix also ".bias".
+// Which models have a part.
+using Present = bool (*)(const ModelConfig&);
+bool Always(const ModelConfig&) { return true; }
+bool QkNorm(const ModelConfig& c) { return c.qk_norm; }
+bool PostNorms(const ModelConfig& c) { return c.post_norms; }
+bool SplitQkv(const ModelConfig& c) { return !c.fused_qkv; }
+bool FusedQkv(const ModelConfig& c) { return c.fused_qkv; }
+bool Dense(const ModelConfig& c) { return c.experts == 0; }
+bool SplitGateUp(const ModelConfig& c) { return Dense(c) && !c.fused_gate_up; }
+bool FusedGateUp(const ModelConfig& c) { return Dense(c) && c.fused_gate_up; }
+bool Moe(const ModelConfig& c) { return c.experts > 0; }
+
+// Where rows of a tensor go: a matrix of the layer.
+using Slot = Linear& (*)(LayerWeights&, int64_t part);
+template <auto kMember>
+Linear& Own(LayerWeights& layer, int64_t) {
+  return layer.*kMember;
+}
+template <auto kMember>
+Linear& Ffn(LayerWeights& layer, int64_t) {
+  return layer.ffn.*kMember;
+}
+template <auto kMember>
+Linear& Expert(LayerWeights& layer, int64_t part) {
+  return layer.experts[static_cast<size_t>(part)].*kMember;
+}
+
+// The matrices of a layer, "blk.N.<name>.weight" with, it may be, a ".bias". A tensor of several
+// `parts` holds as many matrices; one with several slots is cut by rows.
+struct Rows {
+  Slot slot;
+  Size count;
+};
+constexpr size_t kMaxSlots = 3;
 struct LayerMatrix {
   const char* name;
-  Linear LayerWeights::*slot;
-  Size rows, cols;
+  std::array<Rows, kMaxSlots> slots;  // the first without a slot ends them
+  Size cols, parts;
+  Present present;
 };
 constexpr LayerMatrix kLayerMatrices[] = {
-    {"attn_q", &LayerWeights::q, QDim, Dim},    {"attn_k", &LayerWeights::k, KvDim, Dim},
-    {"attn_v", &LayerWeights::v, KvDim, Dim},   {"attn_output", &LayerWeights::o, Dim, QDim},
-    {"ffn_gate", &LayerWeights::gate, Ff, Dim}, {"ffn_up", &LayerWeights::up, Ff, Dim},
-    {"ffn_down", &LayerWeights::down, Dim, Ff},
+    {"attn_q", {{{Own<&LayerWeights::q>, QDim}}}, Dim, One, SplitQkv},
+    {"attn_k", {{{Own<&LayerWeights::k>, KvDim}}}, Dim, One, SplitQkv},
+    {"attn_v", {{{Own<&LayerWeights::v>, KvDim}}}, Dim, One, SplitQkv},
+    {"attn_qkv",
+     {{{Own<&LayerWeights::q>, QDim},
+       {Own<&LayerWeights::k>, KvDim},
+       {Own<&LayerWeights::v>, KvDim}}},
+     Dim,
+     One,
+     FusedQkv},
+    {"attn_output", {{{Own<&LayerWeights::o>, Dim}}}, QDim, One, Always},
+    {"ffn_gate", {{{Ffn<&FeedForward::gate>, Ff}}}, Dim, One, SplitGateUp},
+    {"ffn_up", {{{Ffn<&FeedForward::up>, Ff}}}, Dim, One, SplitGateUp},
+    {"ffn_up",
+     {{{Ffn<&FeedForward::gate>, Ff}, {Ffn<&FeedForward::up>, Ff}}},
+     Dim,
+     One,
+     FusedGateUp},
+    {"ffn_down", {{{Ffn<&FeedForward::down>, Dim}}}, Ff, One, Dense},
+    {"ffn_gate_inp", {{{Own<&LayerWeights::router>, Experts}}}, Dim, One, Moe},
+    {"ffn_gate_exps", {{{Expert<&FeedForward::gate>, ExpertFf}}}, Dim, Experts, Moe},
+    {"ffn_up_exps", {{{Expert<&FeedForward::up>, ExpertFf}}}, Dim, Experts, Moe},
+    {"ffn_down_exps", {{{Expert<&FeedForward::down>, Dim}}}, ExpertFf, Experts, Moe},
 };
+// "blk.N.<name>.weight".
 struct LayerVector {
   const char* name;
   std::vector<float> LayerWeights::*slot;
+  Size size;
+  Present present;
 };
 constexpr LayerVector kLayerVectors[] = {
-    {"attn_norm", &LayerWeights::attn_norm},
-    {"ffn_norm", &LayerWeights::ffn_norm},
+    {"attn_norm", &LayerWeights::attn_norm, Dim, Always},
+    {"ffn_norm", &LayerWeights::ffn_norm, Dim, Always},
+    {"attn_q_norm", &LayerWeights::q_norm, HeadDim, QkNorm},
+    {"attn_k_norm", &LayerWeights::k_norm, HeadDim, QkNorm},
+    {"post_attention_norm", &LayerWeights::attn_post_norm, Dim, PostNorms},
+    {"post_ffw_norm", &LayerWeights::ffn_post_norm, Dim, PostNorms},
 };
 constexpr char kEmbedding[] = "token_embd.weight";
 constexpr char kOutput[] = "output.weight";
 constexpr char kOutputNorm[] = "output_norm.weight";
 
+int64_t TensorRows(const LayerMatrix& part, const ModelConfig& config) {
+  int64_t rows = 0;
+  for (const Rows& slot : part.slots) rows += slot.slot == nullptr ? 0 : slot.count(config);
+  return rows * part.parts(config);
+}
+
 std::string LayerTensor(int32_t layer, absl::string_view name, absl::string_view suffix) {
   return absl::StrCat("blk.", layer, ".", name, suffix);
 }
 
-// Tensors that converters write though the hyper-parameters say the same; rope_freqs is read with
-// the hyper-parameters.
+// Tensors that are read with the hyper-parameters, or that converters write though those say the
+// same.
 bool IsRedundant(absl::string_view name) {
-  return name == "rope_freqs.weight" || absl::EndsWith(name, ".attn_rot_embd.weight");
+  return name == kRopeFactors || name == kShortRopeFactors || name == kLongRopeFactors ||
+         absl::EndsWith(name, ".attn_rot_embd.weight");
 }
 
 // Before anything loops over layers: as many as there are tensors of.
@@ -78,7 +151,7 @@ absl::Status CheckLayerCount(const Checkpoint& checkpoint, const ModelConfig& co
 absl::Status CheckShape(const Checkpoint& checkpoint, const CheckpointTensor& tensor,
                         const TensorSpec& spec) {
   const bool fits = tensor.cols() == spec.cols && tensor.rows() == spec.rows &&
-                    (spec.vector || tensor.shape.size() == 2);
+                    (spec.vector || tensor.shape.size() == (spec.parts > 1 ? 3 : 2));
   if (fits) return absl::OkStatus();
   return checkpoint.Error(absl::StrCat("tensor ", tensor.stored),
                           absl::StrCat("has shape [", absl::StrJoin(tensor.shape, ", "),
@@ -97,11 +170,22 @@ class Loader {
     if (const CheckpointTensor* tensor = checkpoint_.Find(name)) total_bytes_ += tensor->bytes;
   }
 
-  absl::Status Matrix(absl::string_view name, PackedWeight* out) {
+  absl::Status Matrix(absl::string_view name, PackedWeight* out) { return Matrices(name, {out}); }
+
+  // A tensor that is cut by rows into matrices, equally but as far as `rows` says otherwise.
+  absl::Status Matrices(absl::string_view name, const std::vector<PackedWeight*>& out,
+                        const std::vector<int64_t>& rows = {}) {
     const CheckpointTensor& tensor = Tensor(name);
     QUANTD_ASSIGN_OR_RETURN(std::unique_ptr<WeightSource> source, checkpoint_.OpenWeight(tensor));
     if (options_.decode_to_float) source = DecodedToFloat(std::move(source));
-    QUANTD_ASSIGN_OR_RETURN(*out, PackWeight(*source, kernels_, pool_));
+    int64_t begin = 0;
+    for (size_t i = 0; i < out.size(); ++i) {
+      const int64_t count =
+          rows.empty() ? source->rows() / static_cast<int64_t>(out.size()) : rows[i];
+      const RowRange range(*source, begin, count);
+      QUANTD_ASSIGN_OR_RETURN(*out[i], PackWeight(range, kernels_, pool_));
+      begin += count;
+    }
     return Done(tensor);
   }
 
@@ -139,16 +223,51 @@ class Loader {
   uint64_t done_bytes_ = 0, total_bytes_ = 0;
 };
 
-absl::Status LoadLayer(Loader& loader, int32_t index, LayerWeights* layer) {
+// The matrices that a tensor of a layer is cut into, with their rows.
+struct Cut {
+  std::vector<Linear*> matrices;
+  std::vector<int64_t> rows;
+};
+Cut CutOf(const LayerMatrix& part, const ModelConfig& config, LayerWeights* layer) {
+  Cut cut;
+  for (int64_t i = 0; i < part.parts(config); ++i) {
+    for (const Rows& slot : part.slots) {
+      if (slot.slot == nullptr) break;
+      cut.matrices.push_back(&slot.slot(*layer, i));
+      cut.rows.push_back(slot.count(config));
+    }
+  }
+  return cut;
+}
+
+absl::Status LoadMatrix(Loader& loader, int32_t index, const LayerMatrix& part,
+                        const ModelConfig& config, LayerWeights* layer) {
+  const Cut cut = CutOf(part, config, layer);
+  std::vector<PackedWeight*> packed;
+  for (Linear* linear : cut.matrices) packed.push_back(&linear->weight);
+  QUANTD_RETURN_IF_ERROR(
+      loader.Matrices(LayerTensor(index, part.name, ".weight"), packed, cut.rows));
+  std::vector<float> bias;
+  QUANTD_RETURN_IF_ERROR(loader.OptionalVector(LayerTensor(index, part.name, ".bias"), &bias));
+  auto from = bias.begin();
+  for (size_t i = 0; i < cut.matrices.size() && !bias.empty(); ++i) {
+    cut.matrices[i]->bias.assign(from, from + cut.rows[i]);
+    from += cut.rows[i];
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LoadLayer(Loader& loader, int32_t index, const ModelConfig& config,
+                       LayerWeights* layer) {
+  layer->experts.resize(static_cast<size_t>(config.experts));
   for (const LayerVector& part : kLayerVectors) {
+    if (!part.present(config)) continue;
     QUANTD_RETURN_IF_ERROR(
         loader.Vector(LayerTensor(index, part.name, ".weight"), &(layer->*part.slot)));
   }
   for (const LayerMatrix& part : kLayerMatrices) {
-    Linear& linear = layer->*part.slot;
-    QUANTD_RETURN_IF_ERROR(loader.Matrix(LayerTensor(index, part.name, ".weight"), &linear.weight));
-    QUANTD_RETURN_IF_ERROR(
-        loader.OptionalVector(LayerTensor(index, part.name, ".bias"), &linear.bias));
+    if (!part.present(config)) continue;
+    QUANTD_RETURN_IF_ERROR(LoadMatrix(loader, index, part, config, layer));
   }
   return absl::OkStatus();
 }
@@ -162,11 +281,16 @@ std::vector<TensorSpec> ModelTensors(const ModelConfig& config) {
   specs.push_back({kOutputNorm, 1, config.dim, /*vector=*/true});
   for (int32_t i = 0; i < config.layers; ++i) {
     for (const LayerVector& part : kLayerVectors) {
-      specs.push_back({LayerTensor(i, part.name, ".weight"), 1, config.dim, /*vector=*/true});
+      if (!part.present(config)) continue;
+      specs.push_back(
+          {LayerTensor(i, part.name, ".weight"), 1, part.size(config), /*vector=*/true});
     }
     for (const LayerMatrix& part : kLayerMatrices) {
-      const int64_t rows = part.rows(config);
-      specs.push_back({LayerTensor(i, part.name, ".weight"), rows, part.cols(config)});
+      if (!part.present(config)) continue;
+      const int64_t rows = TensorRows(part, config), parts = part.parts(config);
+      specs.push_back({LayerTensor(i, part.name, ".weight"), rows, part.cols(config),
+                       /*vector=*/false, /*optional=*/false, parts});
+      if (parts > 1) continue;
       specs.push_back(
           {LayerTensor(i, part.name, ".bias"), 1, rows, /*vector=*/true, /*optional=*/true});
     }
@@ -191,7 +315,7 @@ absl::Status ValidateTensors(const Checkpoint& checkpoint, const ModelConfig& co
     if (known.contains(tensor.name) || IsRedundant(tensor.name)) continue;
     // Ignoring it would give wrong text without a word.
     return checkpoint.Unsupported(absl::StrCat("tensor ", tensor.stored),
-                                  "not a part of the Llama-family layer that this build computes; "
+                                  "not a part of this family's layers as this build computes them; "
                                   "the model needs another");
   }
   return absl::OkStatus();
@@ -211,16 +335,23 @@ absl::StatusOr<Weights> LoadWeights(const Checkpoint& checkpoint, const ModelCon
   QUANTD_RETURN_IF_ERROR(loader.Vector(kOutputNorm, &weights.output_norm));
   weights.layers.resize(config.layers);
   for (int32_t i = 0; i < config.layers; ++i) {
-    QUANTD_RETURN_IF_ERROR(LoadLayer(loader, i, &weights.layers[i]));
+    QUANTD_RETURN_IF_ERROR(LoadLayer(loader, i, config, &weights.layers[i]));
   }
   return weights;
 }
 
-std::vector<const PackedWeight*> PackedWeights(const Weights& weights) {
-  std::vector<const PackedWeight*> packed = {&weights.embedding};
-  if (weights.own_output) packed.push_back(&*weights.own_output);
+std::vector<std::vector<const PackedWeight*>> PackedWeights(const Weights& weights,
+                                                            const ModelConfig& config) {
+  std::vector<std::vector<const PackedWeight*>> packed = {{&weights.embedding}};
+  if (weights.own_output) packed.push_back({&*weights.own_output});
   for (const LayerWeights& layer : weights.layers) {
-    for (const LayerMatrix& part : kLayerMatrices) packed.push_back(&(layer.*part.slot).weight);
+    for (const LayerMatrix& part : kLayerMatrices) {
+      if (!part.present(config)) continue;
+      std::vector<const PackedWeight*>& matrices = packed.emplace_back();
+      // Slots give what can be written to; here it is only looked at.
+      const Cut cut = CutOf(part, config, const_cast<LayerWeights*>(&layer));
+      for (const Linear* linear : cut.matrices) matrices.push_back(&linear->weight);
+    }
   }
   return packed;
 }

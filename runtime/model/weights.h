@@ -21,10 +21,20 @@ struct Linear {
   std::vector<float> bias;  ///< empty: none
 };
 
+/// A gated feed-forward block.
+struct FeedForward {
+  Linear gate, up, down;  ///< [ff, dim] twice, [dim, ff]
+};
+
+/// What a family has not is empty.
 struct LayerWeights {
-  std::vector<float> attn_norm, ffn_norm;  ///< [dim]
-  Linear q, k, v, o;                       ///< [q_dim | kv_dim | kv_dim, dim], [dim, q_dim]
-  Linear gate, up, down;                   ///< [ff, dim] twice, [dim, ff]
+  std::vector<float> attn_norm, ffn_norm;            ///< [dim]
+  std::vector<float> attn_post_norm, ffn_post_norm;  ///< [dim], of what the block adds
+  std::vector<float> q_norm, k_norm;                 ///< [head_dim]
+  Linear q, k, v, o;  ///< [q_dim | kv_dim | kv_dim, dim], [dim, q_dim]
+  FeedForward ffn;    ///< empty with experts
+  Linear router;      ///< [experts, dim]
+  std::vector<FeedForward> experts;
 };
 
 /// All weights of a model. Immutable after LoadWeights.
@@ -37,6 +47,11 @@ struct Weights {
   const PackedWeight& output() const { return own_output ? *own_output : embedding; }
 };
 
+/// Tensors that are read with the hyper-parameters.
+inline constexpr char kRopeFactors[] = "rope_freqs.weight";
+inline constexpr char kShortRopeFactors[] = "rope_factors_short.weight";
+inline constexpr char kLongRopeFactors[] = "rope_factors_long.weight";
+
 /// A tensor that the model's hyper-parameters imply.
 struct TensorSpec {
   std::string name;
@@ -44,6 +59,7 @@ struct TensorSpec {
   int64_t cols = 0;
   bool vector = false;    ///< one-dimensional, kept as floats; else a matrix, packed
   bool optional = false;  ///< used if present
+  int64_t parts = 1;      ///< rows are those of so many matrices of one size (experts)
 };
 
 /// The tensors of a model, in the order in which they are loaded and reported.
@@ -59,8 +75,10 @@ absl::StatusOr<Weights> LoadWeights(const Checkpoint& checkpoint, const ModelCon
                                     const KernelSet& kernels, ThreadPool& pool,
                                     const LoadOptions& options);
 
-/// The packed matrices in the order of ModelTensors. Borrows from `weights`.
-std::vector<const PackedWeight*> PackedWeights(const Weights& weights);
+/// What became of each matrix of ModelTensors, in that order: one packed matrix, or several that
+/// were one tensor. Borrows from `weights`.
+std::vector<std::vector<const PackedWeight*>> PackedWeights(const Weights& weights,
+                                                            const ModelConfig& config);
 
 }  // namespace quantd
 

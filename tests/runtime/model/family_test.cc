@@ -22,13 +22,15 @@ TEST(FamilyTest, AreFoundByTheNamesOfBothContainers) {
 TEST(FamilyTest, EveryPartHasOneNameEachWay) {
   for (const Family& family : Families()) {
     std::set<std::string> ours, hf;
-    for (const PartName& part : family.parts) {
-      EXPECT_TRUE(ours.insert(part.ours).second) << part.ours;
-      EXPECT_TRUE(hf.insert(part.hf).second) << part.hf;
-      const std::string here = absl::StrReplaceAll(part.ours, {{"*", "17"}});
-      const std::string there = absl::StrReplaceAll(part.hf, {{"*", "17"}});
-      EXPECT_EQ(OurPartName(family, there), here);
-      EXPECT_EQ(HfPartName(family, here), there);
+    for (const auto group : family.parts) {
+      for (const PartName& part : group) {
+        EXPECT_TRUE(ours.insert(part.ours).second) << part.ours;
+        EXPECT_TRUE(hf.insert(part.hf).second) << part.hf;
+        const std::string here = absl::StrReplaceAll(part.ours, {{"*", "17"}});
+        const std::string there = absl::StrReplaceAll(part.hf, {{"*", "17"}});
+        EXPECT_EQ(OurPartName(family, there), here);
+        EXPECT_EQ(HfPartName(family, here), there);
+      }
     }
   }
 }

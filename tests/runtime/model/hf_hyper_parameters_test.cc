@@ -58,12 +58,55 @@ TEST(HfHyperParametersTest, OptionalKeys) {
   EXPECT_EQ(ReadWith("num_key_value_heads", "null")->kv_heads, 3);
   EXPECT_EQ(ReadWith("head_dim", "8")->q_dim(), 24);
   EXPECT_EQ(ReadWith("rope_theta", "5e5")->rope_base, 500000.0f);
-  EXPECT_EQ(ReadWith("sliding_window", "16")->context, 16);
-  EXPECT_EQ(ReadWith("sliding_window", "4096")->context, 64);
-  EXPECT_EQ(ReadWith("sliding_window", "null")->context, 64);
+  EXPECT_EQ(ReadWith("sliding_window", "16")->context, 64);
+  EXPECT_EQ(ReadWith("sliding_window", "16")->window_of(1), 16);
+  EXPECT_EQ(ReadWith("sliding_window", "null")->window_of(1), 0);
   EXPECT_EQ(ReadWith("partial_rotary_factor", "0.5")->rope_dim, 2);
   EXPECT_EQ(ReadWith("_name_or_path", "\"a/b\"")->name, "a/b");
   EXPECT_EQ(ReadWith("rms_norm_eps", "")->rms_eps, 1e-6f);
+}
+
+TEST(HfHyperParametersTest, WindowsFollowOnePeriod) {
+  TinyHfModel tiny;
+  tiny.keys["sliding_window"] = "16";
+  tiny.keys["layer_types"] = R"(["sliding_attention", "full_attention"])";
+  const auto config = Read(tiny);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->window_of(0), 16);
+  EXPECT_EQ(config->window_of(1), 0);
+
+  tiny.keys["layer_types"] = R"(["full_attention", "sliding_attention"])";
+  EXPECT_TRUE(absl::IsUnimplemented(Read(tiny).status())) << Read(tiny).status();
+  tiny.keys["layer_types"] = R"(["full_attention", "chunked_attention"])";
+  EXPECT_TRUE(absl::IsUnimplemented(Read(tiny).status())) << Read(tiny).status();
+  tiny.keys["layer_types"] = R"(["full_attention"])";
+  EXPECT_TRUE(absl::IsDataLoss(Read(tiny).status())) << Read(tiny).status();
+  tiny.keys["use_sliding_window"] = "false";
+  EXPECT_EQ(Read(tiny)->window_of(0), 0);
+}
+
+TEST(HfHyperParametersTest, WhatGemmasHave) {
+  TinyHfModel tiny;
+  tiny.keys["model_type"] = "\"gemma3_text\"";
+  tiny.keys["hidden_act"] = "null";
+  tiny.keys["hidden_activation"] = "\"gelu_pytorch_tanh\"";
+  tiny.keys["sliding_window"] = "8";
+  tiny.keys["query_pre_attn_scalar"] = "9";
+  tiny.keys["final_logit_softcapping"] = "4.5";
+  tiny.keys["rope_parameters"] = R"({"full_attention": {"rope_type": "linear", "factor": 8.0,
+      "rope_theta": 1e6}, "sliding_attention": {"rope_type": "default", "rope_theta": 500}})";
+  const auto config = Read(tiny);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->attention_scale_dim, 9);
+  EXPECT_EQ(config->logit_soft_cap, 4.5f);
+  EXPECT_EQ(config->attention_soft_cap, 0);
+  EXPECT_EQ(config->rope_base, 1e6f);
+  EXPECT_EQ(config->rope_scaling, RopeScaling::kLinear);
+  EXPECT_EQ(config->local_rope_base, 500);
+  EXPECT_EQ(config->embedding_scale, std::sqrt(12.0f));
+  EXPECT_EQ(config->activation, Activation::kGeluTanh);
+  tiny.keys["hidden_activation"] = "\"silu\"";
+  EXPECT_TRUE(absl::IsUnimplemented(Read(tiny).status())) << Read(tiny).status();
 }
 
 TEST(HfHyperParametersTest, RopeParametersOfTransformers5) {

@@ -35,6 +35,42 @@ void ExpectFloatError(const std::string& key, float value) {
   ExpectError([&](TinyModel& tiny) { tiny.keys.SetFloat32(key, value); }, key, "outside of");
 }
 
+// The tiny model with as many layers as asked for and the keys and tensors of a Gemma.
+TinyModel MakeFamily(const std::string& architecture, int32_t layers) {
+  TinyModel tiny;
+  tiny.SetArchitecture(architecture);
+  tiny.keys.SetUint32(architecture + ".block_count", static_cast<uint32_t>(layers));
+  if (architecture == "gemma3") tiny.keys.SetUint32(architecture + ".attention.sliding_window", 8);
+  for (int32_t i = 0; i < layers; ++i) {
+    const std::string layer = "blk." + std::to_string(i) + ".";
+    if (i >= 2) tiny.AddLayer(layer);
+    tiny.Add(layer + "post_attention_norm.weight", {12});
+    tiny.Add(layer + "post_ffw_norm.weight", {12});
+    if (architecture != "gemma3") continue;
+    tiny.Add(layer + "attn_q_norm.weight", {4});
+    tiny.Add(layer + "attn_k_norm.weight", {4});
+  }
+  return tiny;
+}
+
+// The tiny model with three experts, of which a row takes two.
+TinyModel MakeMixture() {
+  TinyModel tiny;
+  tiny.keys.SetUint32("llama.expert_count", 3);
+  tiny.keys.SetUint32("llama.expert_used_count", 2);
+  tiny.keys.SetUint32("llama.expert_feed_forward_length", 6);
+  for (const std::string layer : {"blk.0.", "blk.1."}) {
+    for (const char* part : {"ffn_gate.weight", "ffn_up.weight", "ffn_down.weight"}) {
+      tiny.Remove(layer + part);
+    }
+    tiny.Add(layer + "ffn_gate_inp.weight", {12, 3});
+    tiny.Add(layer + "ffn_gate_exps.weight", {12, 6, 3});
+    tiny.Add(layer + "ffn_up_exps.weight", {12, 6, 3});
+    tiny.Add(layer + "ffn_down_exps.weight", {6, 12, 3});
+  }
+  return tiny;
+}
+
 TEST(ModelConfigTest, ReadsATinyModel) {
   TinyModel tiny;
   const auto config = tiny.Read();
@@ -82,7 +118,58 @@ TEST(ModelConfigTest, OptionalKeysAndTensors) {
   EXPECT_TRUE(config->tied_output);
   EXPECT_EQ(config->rope_dim, 2);
   EXPECT_EQ(config->rope_base, 500000.0f);
-  EXPECT_EQ(config->context, 16);
+  EXPECT_EQ(config->context, 64);
+  EXPECT_EQ(config->window_of(0), 16);
+  EXPECT_EQ(config->window_of(1), 16);
+}
+
+// What only a family has: the table's rows, and what their keys change.
+TEST(ModelConfigTest, FamiliesDifferAsTheTableSays) {
+  const auto config_of = [](const std::string& architecture, int32_t layers) {
+    return MakeFamily(architecture, layers).Read();
+  };
+  const auto gemma2 = config_of("gemma2", 3);
+  ASSERT_TRUE(gemma2.ok()) << gemma2.status();
+  EXPECT_EQ(gemma2->activation, Activation::kGeluTanh);
+  EXPECT_TRUE(gemma2->post_norms && !gemma2->qk_norm && !gemma2->rope_adjacent);
+  EXPECT_EQ(gemma2->window_of(0), 4096);
+  EXPECT_EQ(gemma2->window_of(1), 0);
+  EXPECT_EQ(gemma2->window_of(2), 4096);
+  EXPECT_EQ(gemma2->attention_soft_cap, 50);
+  EXPECT_EQ(gemma2->logit_soft_cap, 30);
+  EXPECT_EQ(gemma2->embedding_scale, std::sqrt(12.0f));
+  EXPECT_EQ(gemma2->attention_scale_dim, 0);
+
+  const auto gemma3 = config_of("gemma3", 62);  // as many as the largest
+  ASSERT_TRUE(gemma3.ok()) << gemma3.status();
+  EXPECT_TRUE(gemma3->post_norms && gemma3->qk_norm);
+  EXPECT_EQ(gemma3->window_of(4), 8);
+  EXPECT_EQ(gemma3->window_of(5), 0);
+  EXPECT_EQ(gemma3->window_of(6), 8);
+  EXPECT_EQ(gemma3->local_rope_base, 10000);
+  EXPECT_EQ(gemma3->attention_soft_cap + gemma3->logit_soft_cap, 0);
+  EXPECT_EQ(gemma3->attention_scale_dim, 4);
+}
+
+TEST(ModelConfigTest, ReadsMixturesOfExperts) {
+  TinyModel tiny = MakeMixture();
+  const auto config = tiny.Read();
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->experts, 3);
+  EXPECT_EQ(config->experts_used, 2);
+  EXPECT_EQ(config->expert_ff, 6);
+
+  const auto error = [](const char* key, uint32_t value) {
+    TinyModel tiny = MakeMixture();
+    tiny.keys.SetUint32(key, value);
+    return tiny.Read().status().ToString();
+  };
+  EXPECT_THAT(error("llama.expert_used_count", 4), HasSubstr("llama.expert_used_count: 4 is more"));
+  EXPECT_THAT(error("llama.expert_used_count", 0), HasSubstr("outside of"));
+  EXPECT_THAT(error("llama.expert_count", 5000), HasSubstr("more than 4096"));
+  EXPECT_THAT(error("llama.expert_count", 2), HasSubstr("tensor blk.0.ffn_gate_inp.weight"));
+  EXPECT_THAT(error("llama.expert_gating_func", 2), HasSubstr("softmax is"));
+  EXPECT_THAT(error("llama.expert_shared_count", 1), HasSubstr("1 is not supported"));
 }
 
 TEST(ModelConfigTest, KeyLengthNeedNotBeDimOverHeads) {
@@ -143,8 +230,6 @@ TEST(ModelConfigTest, RopeScalingVariants) {
 TEST(ModelConfigTest, RefusesOtherArchitecturesByName) {
   ExpectError([](TinyModel& t) { t.keys.SetString("general.architecture", "mamba"); },
               "general.architecture", "supported are: llama", absl::StatusCode::kUnimplemented);
-  ExpectError([](TinyModel& t) { t.keys.SetUint32("llama.expert_count", 8); }, "llama.expert_count",
-              "8 is not supported", absl::StatusCode::kUnimplemented);
   ExpectError([](TinyModel& t) { t.Add("blk.0.attn_q_norm.weight", {4}); },
               "blk.0.attn_q_norm.weight", "not a part", absl::StatusCode::kUnimplemented);
 }
@@ -209,8 +294,10 @@ TEST(ModelConfigTest, RefusesRopeParametersThatCannotBe) {
     ExpectFloatError("llama.rope.scale_linear", bad);
     ExpectFloatError("llama.rope.scaling.yarn_beta_fast", bad);
   }
+  ExpectError([](TinyModel& t) { t.keys.SetString("llama.rope.scaling.type", "dynamic"); },
+              "llama.rope.scaling.type", "\"dynamic\" is not one of");
   ExpectError([](TinyModel& t) { t.keys.SetString("llama.rope.scaling.type", "longrope"); },
-              "llama.rope.scaling.type", "\"longrope\" is not one of");
+              "tensor rope_freqs.weight", "is missing");
   ExpectError([](TinyModel& t) { t.keys.SetString("llama.rope.scaling.type", "llama3"); },
               "rope_freqs.weight", "missing");
   ExpectError([](TinyModel& t) { t.Add("rope_freqs.weight", {4}); }, "rope_freqs.weight",

@@ -29,31 +29,38 @@ struct TinyTensor {
 class TinyModel {
  public:
   TinyModel() {
-    keys.SetString("general.architecture", "llama");
+    SetArchitecture("llama");
     keys.SetString("general.name", "tiny");
-    keys.SetUint32("llama.context_length", 64);
-    keys.SetUint32("llama.embedding_length", 12);
-    keys.SetUint32("llama.block_count", 2);
-    keys.SetUint32("llama.feed_forward_length", 20);
-    keys.SetUint32("llama.attention.head_count", 3);
-    keys.SetUint32("llama.attention.head_count_kv", 1);
-    keys.SetFloat32("llama.attention.layer_norm_rms_epsilon", 1e-5f);
-    keys.SetUint32("llama.vocab_size", 7);
     keys.SetStrings("tokenizer.ggml.tokens", {"a", "b", "c", "d", "e", "f", "g"});
     Add("token_embd.weight", {12, 7});
     Add("output.weight", {12, 7});
     Add("output_norm.weight", {12});
-    for (const std::string layer : {"blk.0.", "blk.1."}) {
-      Add(layer + "attn_norm.weight", {12});
-      Add(layer + "ffn_norm.weight", {12});
-      Add(layer + "attn_q.weight", {12, 12});
-      Add(layer + "attn_k.weight", {12, 4});
-      Add(layer + "attn_v.weight", {12, 4});
-      Add(layer + "attn_output.weight", {12, 12});
-      Add(layer + "ffn_gate.weight", {12, 20});
-      Add(layer + "ffn_up.weight", {12, 20});
-      Add(layer + "ffn_down.weight", {20, 12});
-    }
+    for (const std::string layer : {"blk.0.", "blk.1."}) AddLayer(layer);
+  }
+
+  /// The keys that every architecture has.
+  void SetArchitecture(const std::string& name) {
+    keys.SetString("general.architecture", name);
+    keys.SetUint32(name + ".context_length", 64);
+    keys.SetUint32(name + ".embedding_length", 12);
+    keys.SetUint32(name + ".block_count", 2);
+    keys.SetUint32(name + ".feed_forward_length", 20);
+    keys.SetUint32(name + ".attention.head_count", 3);
+    keys.SetUint32(name + ".attention.head_count_kv", 1);
+    keys.SetFloat32(name + ".attention.layer_norm_rms_epsilon", 1e-5f);
+    keys.SetUint32(name + ".vocab_size", 7);
+  }
+  /// The tensors of the layer "blk.N.".
+  void AddLayer(const std::string& layer) {
+    Add(layer + "attn_norm.weight", {12});
+    Add(layer + "ffn_norm.weight", {12});
+    Add(layer + "attn_q.weight", {12, 12});
+    Add(layer + "attn_k.weight", {12, 4});
+    Add(layer + "attn_v.weight", {12, 4});
+    Add(layer + "attn_output.weight", {12, 12});
+    Add(layer + "ffn_gate.weight", {12, 20});
+    Add(layer + "ffn_up.weight", {12, 20});
+    Add(layer + "ffn_down.weight", {20, 12});
   }
 
   void Add(const std::string& name, std::vector<int64_t> shape) {

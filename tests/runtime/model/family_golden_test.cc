@@ -1,0 +1,99 @@
+// Every family against transformers: small models of random weights whose every part moves the
+// logits (tests/golden/make_family_models.py), under every instruction set, in one piece and token
+// by token.
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+#include "runtime/formats/hf_config.h"
+#include "runtime/model/family.h"
+#include "tests/runtime/model/model_fixture.h"
+
+namespace quantd {
+namespace {
+
+using nlohmann::json;
+
+constexpr char kFolder[] = "tests/golden/families/";
+constexpr float kTolerance = 1e-3f;  // of the largest logit
+// Kernels that multiply BF16 natively round the inputs too.
+constexpr float kBf16Tolerance = 5e-2f;
+constexpr int32_t kKvBlocks = 8;
+
+struct FamilyCase {
+  std::string family, isa;
+};
+
+std::vector<FamilyCase> FamilyCases() {
+  std::vector<FamilyCase> cases;
+  for (const auto& entry : std::filesystem::directory_iterator(SourcePath(kFolder))) {
+    if (entry.path().extension() != ".gguf") continue;
+    for (const std::string& isa : RunnableIsas()) cases.push_back({entry.path().stem(), isa});
+  }
+  return cases;
+}
+
+class FamilyGoldenTest : public testing::TestWithParam<FamilyCase> {
+ protected:
+  static void ExpectLogits(const std::vector<float>& got, const json& expected, float tolerance) {
+    const auto want = expected["logits_after_prompt"].get<std::vector<float>>();
+    ASSERT_EQ(got.size(), want.size());
+    float largest = 0, error = 0;
+    for (size_t i = 0; i < want.size(); ++i) {
+      largest = std::max(largest, std::abs(want[i]));
+      error = std::max(error, std::abs(got[i] - want[i]));
+    }
+    EXPECT_LE(error, tolerance * largest);
+  }
+
+  static void ExpectCases(Model& model, const std::string& path, float tolerance = kTolerance) {
+    const json cases = json::parse(ReadFileOrDie(path));
+    ASSERT_FALSE(cases.empty());
+    for (const json& expected : cases) {
+      const auto prompt = expected["prompt_ids"].get<std::vector<int32_t>>();
+      const auto ids = expected["greedy_ids"].get<std::vector<int32_t>>();
+      Sequences sequences(model, KvType::kF32, kKvBlocks);
+      std::vector<float> logits = sequences.Step({{0, prompt}})[0];
+      ExpectLogits(logits, expected, tolerance);
+      // The same in pieces: windows and positions go by the sequence, not by the step.
+      Sequences pieces(model, KvType::kF32, kKvBlocks);
+      std::vector<float> last;
+      for (const int32_t token : prompt) last = pieces.Step({{0, {token}}})[0];
+      ExpectLogits(last, expected, tolerance);
+      if (tolerance > kTolerance) continue;
+      for (const int32_t id : ids) {
+        ASSERT_EQ(std::max_element(logits.begin(), logits.end()) - logits.begin(), id);
+        logits = sequences.Step({{0, {id}}})[0];
+      }
+    }
+  }
+};
+
+TEST_P(FamilyGoldenTest, GgufGivesTheLogitsOfTransformers) {
+  const std::string path = SourcePath(kFolder + GetParam().family);
+  LoadedModel loaded = LoadModelOrDie(path + ".gguf", GetParam().isa);
+  ExpectCases(*loaded.model, path + ".expected.json");
+}
+
+TEST_P(FamilyGoldenTest, SafetensorsGiveTheLogitsOfTransformers) {
+  const std::string path = SourcePath(kFolder + GetParam().family);
+  const auto checkpoint = Checkpoint::Open(path);
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  if (FindHfFamily((*checkpoint)->hf_config()->model_type()) == nullptr) {
+    EXPECT_TRUE(absl::IsUnimplemented(ReadModelConfig(**checkpoint).status()));
+    GTEST_SKIP() << "mixtures of experts are read from GGUF files only";
+  }
+  LoadedModel loaded = LoadModelOrDie(path, GetParam().isa);
+  const bool rounds = GetParam().isa == "avx512bf16" || GetParam().isa == "amx";
+  ExpectCases(*loaded.model, path + ".expected.json", rounds ? kBf16Tolerance : kTolerance);
+}
+
+INSTANTIATE_TEST_SUITE_P(AllFamilies, FamilyGoldenTest, testing::ValuesIn(FamilyCases()),
+                         [](const auto& info) { return info.param.family + "_" + info.param.isa; });
+
+}  // namespace
+}  // namespace quantd
