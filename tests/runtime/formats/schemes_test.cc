@@ -290,10 +290,11 @@ TEST(Schemes, EveryFiniteHalfHasItsValue) {
   }
 }
 
-TEST(OpenWeight, RefusesMoreThanTwoDimensionsAndReadsOne) {
+TEST(OpenWeight, RefusesMoreThanThreeDimensionsAndReadsOne) {
   GgufBuilder builder;
-  builder.tensors = {{"cube", {2, 2, 2}, 0, 0}, {"vector", {8}, 0, 32}};
-  builder.data = std::string(64, '\0');
+  builder.tensors = {
+      {"tesseract", {2, 2, 2, 2}, 0, 0}, {"vector", {8}, 0, 64}, {"experts", {2, 2, 2}, 0, 96}};
+  builder.data = std::string(128, '\0');
   const std::string built = builder.Bytes();
   const std::vector<uint8_t> bytes(built.begin(), built.end());
   const auto file = GgufFile::Parse(bytes, "memory.gguf");
@@ -301,9 +302,10 @@ TEST(OpenWeight, RefusesMoreThanTwoDimensionsAndReadsOne) {
   const absl::Status status = OpenWeight(**file, (*file)->tensors()[0]).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(std::string(status.message()),
-              HasSubstr("memory.gguf: tensor cube: expected 1 or 2"));
-  EXPECT_EQ(ReadFloats(**file, (*file)->tensors()[0])->size(), 8u);
+              HasSubstr("memory.gguf: tensor tesseract: expected 1 to 3"));
+  EXPECT_EQ(ReadFloats(**file, (*file)->tensors()[0])->size(), 16u);
   EXPECT_EQ((*OpenWeight(**file, (*file)->tensors()[1]))->rows(), 1);
+  EXPECT_EQ((*OpenWeight(**file, (*file)->tensors()[2]))->rows(), 4);  // of all experts
 }
 
 TEST(OpenWeight, SeesThatTheFileWasCutOff) {
