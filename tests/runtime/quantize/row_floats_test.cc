@@ -19,7 +19,7 @@ QuantTensor RandomRows(const QuantFormat& format, int64_t rows, int64_t cols) {
     for (float& value : *floats) value = uniform(random);
   }
   // Of a float of 8 bits, codes 0x7f and 0xff are no numbers.
-  const uint32_t mask = format.code == CodeType::kF8E4M3 ? 0xbf : (1u << format.bits) - 1;
+  const uint64_t mask = format.code == CodeType::kF8E4M3 ? 0xbf : (uint64_t{1} << format.bits) - 1;
   for (uint8_t& code : tensor.codes) code = static_cast<uint8_t>(random() & mask);
   for (uint8_t& zero : tensor.zeros) zero = static_cast<uint8_t>(random() & 15);
   for (int8_t& scale : tensor.sub_scales) scale = static_cast<int8_t>(random());
