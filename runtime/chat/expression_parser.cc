@@ -316,20 +316,23 @@ absl::StatusOr<ExprPtr> ExpressionParser::DictLiteral() {
 
 absl::StatusOr<ExprPtr> ExpressionParser::Postfix(ExprPtr expr) {
   while (true) {
-    const int line = stream_.line();
     if (stream_.SkipOperator(".")) {
       QUANTD_ASSIGN_OR_RETURN(expr, Attribute(std::move(expr)));
     } else if (stream_.SkipOperator("[")) {
       QUANTD_ASSIGN_OR_RETURN(expr, Subscript(std::move(expr)));
     } else if (stream_.SeesOperator("(")) {
-      QUANTD_ASSIGN_OR_RETURN(CallArguments arguments, Arguments());
-      const int height = std::max(Height(expr), Height(arguments));
-      QUANTD_ASSIGN_OR_RETURN(expr,
-                              Make(line, height, CallExpr{std::move(expr), std::move(arguments)}));
+      QUANTD_ASSIGN_OR_RETURN(expr, Call(std::move(expr)));
     } else {
       return expr;
     }
   }
+}
+
+absl::StatusOr<ExprPtr> ExpressionParser::Call(ExprPtr callee) {
+  const int line = stream_.line();
+  QUANTD_ASSIGN_OR_RETURN(CallArguments arguments, Arguments());
+  const int height = std::max(Height(callee), Height(arguments));
+  return Make(line, height, CallExpr{std::move(callee), std::move(arguments)});
 }
 
 absl::StatusOr<ExprPtr> ExpressionParser::Attribute(ExprPtr object) {
@@ -370,16 +373,12 @@ absl::StatusOr<ExprPtr> ExpressionParser::Subscript(ExprPtr object) {
 
 absl::StatusOr<ExprPtr> ExpressionParser::FiltersAndTests(ExprPtr expr) {
   while (true) {
-    const int line = stream_.line();
     if (stream_.SkipOperator("|")) {
       QUANTD_ASSIGN_OR_RETURN(expr, Filter(std::move(expr)));
     } else if (stream_.SkipName("is")) {
       QUANTD_ASSIGN_OR_RETURN(expr, Test(std::move(expr)));
     } else if (stream_.SeesOperator("(")) {
-      QUANTD_ASSIGN_OR_RETURN(CallArguments arguments, Arguments());
-      const int height = std::max(Height(expr), Height(arguments));
-      QUANTD_ASSIGN_OR_RETURN(expr,
-                              Make(line, height, CallExpr{std::move(expr), std::move(arguments)}));
+      QUANTD_ASSIGN_OR_RETURN(expr, Call(std::move(expr)));
     } else {
       return expr;
     }

@@ -60,6 +60,7 @@ class ExpressionParser {
   absl::StatusOr<std::string> DottedName();  ///< of a filter or test; none here has a dot
   absl::StatusOr<ExprPtr> Filter(ExprPtr input);
   absl::StatusOr<ExprPtr> Test(ExprPtr input);
+  absl::StatusOr<ExprPtr> Call(ExprPtr callee);
   absl::StatusOr<CallArguments> Arguments();
   absl::Status Argument(CallArguments* arguments);
 

@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "kernels/base/status_macros.h"
-#include "runtime/chat/unicode.h"
+#include "runtime/tokenizer/utf8.h"
 
 namespace quantd::jinja {
 namespace {

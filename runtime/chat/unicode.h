@@ -22,8 +22,6 @@ absl::string_view Shorten(absl::string_view text, size_t size);
 /// Where the character of number `index` begins; the size of the text if there are fewer.
 size_t OffsetOfCharacter(absl::string_view text, size_t index);
 
-void AppendCharacter(char32_t code, std::string* out);
-
 /// str.isspace() of one character.
 bool IsSpace(char32_t code);
 /// The part of `text` without white space at its start / end, as a range of bytes.

@@ -4,6 +4,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "runtime/tokenizer/utf8.h"
 
 namespace quantd::jinja {
 namespace {

@@ -2,11 +2,13 @@
 #define QUANTD_TESTS_RUNTIME_FORMATS_HF_MODEL_BUILDER_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "runtime/formats/hf_scheme_table.h"
 #include "tests/runtime/formats/safetensors_builder.h"
@@ -103,6 +105,23 @@ inline std::vector<float> AllWeights(const WeightSource& source) {
     }
   }
   return weights;
+}
+
+/// What makes a good model bad.
+using Spoil = std::function<void(HfModelBuilder*)>;
+
+/// A model that is good alone is refused once a case has spoiled it, naming file and message.
+inline void ExpectRefused(const std::function<HfModelBuilder()>& good,
+                          const std::vector<std::pair<Spoil, std::string>>& cases) {
+  ASSERT_TRUE(good().Status().ok()) << good().Status();
+  for (const auto& [spoil, message] : cases) {
+    HfModelBuilder builder = good();
+    spoil(&builder);
+    const absl::Status status = builder.Status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << message << status;
+    EXPECT_THAT(std::string(status.message()),
+                testing::StartsWith("memory.safetensors: " + message));
+  }
 }
 
 }  // namespace quantd

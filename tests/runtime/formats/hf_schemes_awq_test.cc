@@ -67,7 +67,6 @@ TEST(HfAwq, DecodesAnyWordsAsTheFormatSays) {
 }
 
 TEST(HfAwq, RefusesTensorsThatDoNotFitNamingThem) {
-  using Spoil = std::function<void(HfModelBuilder*)>;
   const std::vector<std::pair<Spoil, std::string>> cases = {
       {[](auto* m) { m->Remove("m.scales"); }, "tensor m.scales: is missing"},
       {[](auto* m) { m->Remove("m.qzeros"); }, "tensor m.qzeros: is missing"},

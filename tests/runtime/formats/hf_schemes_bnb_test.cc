@@ -92,8 +92,6 @@ TEST(HfBitsAndBytes, TheBytesMayBeStoredAsAnotherType) {
                 [](int64_t block) { return 0.25f * static_cast<float>(block + 1); });
 }
 
-using Spoil = std::function<void(HfModelBuilder*)>;
-
 TEST(HfBitsAndBytes, RefusesFourBitTensorsThatDoNotFitNamingThem) {
   const std::vector<std::pair<Spoil, std::string>> cases = {
       {[](auto* m) { m->Remove("m.weight"); }, "tensor m.weight: is missing"},

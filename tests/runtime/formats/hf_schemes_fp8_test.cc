@@ -13,8 +13,6 @@
 namespace quantd {
 namespace {
 
-using ::testing::StartsWith;
-
 /// Value of an E4M3 code by the definition of the format.
 double E4M3(int code) {
   const int exponent = code >> 3 & 15, fraction = code & 7;
@@ -75,20 +73,6 @@ TEST(HfFp8, InverseScalesCoverBlocksOf128UnlessTheConfigurationSaysOtherwise) {
   }
   const auto other = builder(R"({"quant_method": "fp8", "weight_block_size": [64, 64]})");
   EXPECT_FALSE(OpenHfWeight(other->Module("m")).ok());
-}
-
-using Spoil = std::function<void(HfModelBuilder*)>;
-
-void ExpectRefused(const std::function<HfModelBuilder()>& good,
-                   const std::vector<std::pair<Spoil, std::string>>& cases) {
-  ASSERT_TRUE(good().Status().ok()) << good().Status();
-  for (const auto& [spoil, message] : cases) {
-    HfModelBuilder builder = good();
-    spoil(&builder);
-    const absl::Status status = builder.Status();
-    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << message << status;
-    EXPECT_THAT(std::string(status.message()), StartsWith("memory.safetensors: " + message));
-  }
 }
 
 TEST(HfFp8, RefusesTensorsThatDoNotFitNamingThem) {

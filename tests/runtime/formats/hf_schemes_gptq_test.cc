@@ -153,7 +153,6 @@ TEST(HfGptq, ModulesMayDifferWhereTheConfigurationSaysSo) {
 }
 
 TEST(HfGptq, RefusesTensorsThatDoNotFitNamingThem) {
-  using Spoil = std::function<void(HfModelBuilder*)>;
   const std::vector<std::pair<Spoil, std::string>> cases = {
       {[](auto* m) { m->Remove("m.qzeros"); }, "tensor m.qzeros: is missing"},
       {[](auto* m) { m->Remove("m.scales"); }, "tensor m.scales: is missing"},
