@@ -22,7 +22,7 @@ struct CheckpointTensor {
   std::string name;    ///< as in ModelTensors, "blk.0.attn_q.weight"; else the container's own
   std::string stored;  ///< its name in the container, for messages
   std::string scheme;  ///< how it is stored: "Q4_0", "GPTQ", "BF16"
-  QuantFormat format;  ///< what it decodes to
+  QuantFormat format;  ///< what it decodes to; of experts stored apart, what the first does
   std::vector<int64_t> shape;  ///< of the weights; the contiguous dimension (K) first
   uint64_t bytes = 0;          ///< all that it takes in the file, scales and the like included
 
@@ -59,8 +59,10 @@ class Checkpoint {
   /// The key that says how many layers there are.
   virtual std::string LayersKey() const = 0;
 
-  /// A tensor of tensors(), which it borrows. Errors: DATA_LOSS naming the tensor.
-  virtual absl::StatusOr<std::unique_ptr<WeightSource>> OpenWeight(
+  /// The matrices of a tensor of tensors(), one below the other, which borrow the checkpoint: one,
+  /// or as many as the container stores apart (experts), all of one size but each with a format and
+  /// an order of features of its own. Errors: DATA_LOSS naming the tensor.
+  virtual absl::StatusOr<std::vector<std::unique_ptr<WeightSource>>> OpenWeights(
       const CheckpointTensor& tensor) const = 0;
   virtual absl::StatusOr<std::vector<float>> ReadFloats(const CheckpointTensor& tensor) const = 0;
   /// Tells the system that the tensor's data will not be read soon.

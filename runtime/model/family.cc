@@ -43,17 +43,32 @@ constexpr PartName kQkNorms[] = {
     {"blk.*.attn_q_norm", "model.layers.*.self_attn.q_norm"},
     {"blk.*.attn_k_norm", "model.layers.*.self_attn.k_norm"},
 };
+constexpr PartName kMixtralExperts[] = {
+    {"blk.*.ffn_gate_inp", "model.layers.*.block_sparse_moe.gate"},
+    {"blk.*.ffn_gate_exps.*", "model.layers.*.block_sparse_moe.experts.*.w1"},
+    {"blk.*.ffn_down_exps.*", "model.layers.*.block_sparse_moe.experts.*.w2"},
+    {"blk.*.ffn_up_exps.*", "model.layers.*.block_sparse_moe.experts.*.w3"},
+};
+constexpr PartName kQwenExperts[] = {
+    {"blk.*.ffn_gate_inp", "model.layers.*.mlp.gate"},
+    {"blk.*.ffn_gate_exps.*", "model.layers.*.mlp.experts.*.gate_proj"},
+    {"blk.*.ffn_down_exps.*", "model.layers.*.mlp.experts.*.down_proj"},
+    {"blk.*.ffn_up_exps.*", "model.layers.*.mlp.experts.*.up_proj"},
+};
 using Group = absl::Span<const PartName>;
-constexpr Group kLlamaParts[] = {kCommon, kSplit, kNorms};
+constexpr Group kLlamaParts[] = {kCommon, kSplit, kNorms, kMixtralExperts};
+constexpr Group kQwen2Parts[] = {kCommon, kSplit, kNorms};
 constexpr Group kQwen3Parts[] = {kCommon, kSplit, kNorms, kQkNorms};
+constexpr Group kQwen3MoeParts[] = {kCommon, kSplit, kNorms, kQkNorms, kQwenExperts};
 constexpr Group kGemma2Parts[] = {kCommon, kSplit, kNormsOnBothSides};
 constexpr Group kGemma3Parts[] = {kCommon, kSplit, kNormsOnBothSides, kQkNorms};
 constexpr Group kPhi3Parts[] = {kCommon, kFused, kNorms};
 
-// Mistral differs by its window, which the hyper-parameters tell.
-constexpr const char* kLlamaTypes[] = {"llama", "mistral"};
+// Mistral differs by its window, Mixtral by its experts, which the hyper-parameters tell.
+constexpr const char* kLlamaTypes[] = {"llama", "mistral", "mixtral"};
 constexpr const char* kQwen2Types[] = {"qwen2"};
 constexpr const char* kQwen3Types[] = {"qwen3"};
+constexpr const char* kQwen3MoeTypes[] = {"qwen3_moe"};
 constexpr const char* kGemma2Types[] = {"gemma2"};
 constexpr const char* kGemma3Types[] = {"gemma3_text"};
 constexpr const char* kPhi3Types[] = {"phi3"};
@@ -63,9 +78,12 @@ constexpr Family kFamilies[] = {
      .hf_model_types = kLlamaTypes,
      .gguf_rope_adjacent = true,
      .parts = kLlamaParts},
-    {.architecture = "qwen2", .hf_model_types = kQwen2Types, .parts = kLlamaParts},
+    {.architecture = "qwen2", .hf_model_types = kQwen2Types, .parts = kQwen2Parts},
     {.architecture = "qwen3", .hf_model_types = kQwen3Types, .parts = kQwen3Parts, .qk_norm = true},
-    {.architecture = "qwen3moe", .parts = kQwen3Parts, .qk_norm = true},
+    {.architecture = "qwen3moe",
+     .hf_model_types = kQwen3MoeTypes,
+     .parts = kQwen3MoeParts,
+     .qk_norm = true},
     {.architecture = "gemma2",
      .hf_model_types = kGemma2Types,
      .parts = kGemma2Parts,

@@ -11,7 +11,8 @@
 namespace quantd {
 
 /// What a part of a model is called here (as in GGUF) and in checkpoints of Hugging Face, without
-/// ".weight" and ".bias". A "*" stands for a number, that of a layer, the same in both names.
+/// ".weight" and ".bias". A "*" stands for a number, that of a layer, the same in both names. Where
+/// our name ends in one, it is that of an expert: those of a layer are one tensor of ours.
 struct PartName {
   const char* ours;
   const char* hf;

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "kernels/base/check.h"
+#include "kernels/base/status_macros.h"
 #include "runtime/formats/scheme_table.h"
 #include "runtime/model/gguf_hyper_parameters.h"
 
@@ -28,9 +29,12 @@ std::string GgufCheckpoint::LayersKey() const {
   return absl::StrCat(architecture.ok() ? *architecture : "", ".block_count");
 }
 
-absl::StatusOr<std::unique_ptr<WeightSource>> GgufCheckpoint::OpenWeight(
+absl::StatusOr<std::vector<std::unique_ptr<WeightSource>>> GgufCheckpoint::OpenWeights(
     const CheckpointTensor& tensor) const {
-  return quantd::OpenWeight(*file_, file_->tensors()[Index(tensor)]);
+  std::vector<std::unique_ptr<WeightSource>> sources;
+  QUANTD_ASSIGN_OR_RETURN(sources.emplace_back(),
+                          OpenWeight(*file_, file_->tensors()[Index(tensor)]));
+  return sources;
 }
 
 absl::StatusOr<std::vector<float>> GgufCheckpoint::ReadFloats(

@@ -22,7 +22,7 @@ class GgufCheckpoint : public Checkpoint {
   std::string StoredName(absl::string_view name) const override { return std::string(name); }
   absl::StatusOr<ModelConfig> ReadHyperParameters() const override;
   std::string LayersKey() const override;
-  absl::StatusOr<std::unique_ptr<WeightSource>> OpenWeight(
+  absl::StatusOr<std::vector<std::unique_ptr<WeightSource>>> OpenWeights(
       const CheckpointTensor& tensor) const override;
   absl::StatusOr<std::vector<float>> ReadFloats(const CheckpointTensor& tensor) const override;
   void GiveBack(const CheckpointTensor& tensor) const override;

@@ -28,7 +28,6 @@ absl::StatusOr<const Family*> FindFamily(const GgufFile& file) {
                                                "\" is not supported; supported are: ", known));
 }
 
-constexpr int32_t kMaxExperts = 4096;
 constexpr int32_t kSoftmaxGating = 1;  // as expert_gating_func counts
 
 // Reads the keys "<architecture>.<name>" of one file.

@@ -4,9 +4,12 @@
 #include <optional>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "kernels/base/status_macros.h"
 #include "runtime/formats/file_error.h"
 #include "runtime/model/hf_hyper_parameters.h"
@@ -41,6 +44,22 @@ std::optional<ModuleName> FindModule(const Family& family, absl::string_view ten
   return std::nullopt;
 }
 
+/// "blk.3.ffn_up_exps" and 7 of "blk.3.ffn_up_exps.7": a tensor of ours that stacks several.
+struct InStack {
+  std::string tensor;
+  uint64_t place = 0;
+};
+
+std::optional<InStack> FindStack(absl::string_view ours) {
+  const size_t dot = ours.rfind('.');
+  InStack found;
+  if (dot == absl::string_view::npos || !absl::SimpleAtoi(ours.substr(dot + 1), &found.place)) {
+    return std::nullopt;
+  }
+  found.tensor = std::string(ours.substr(0, dot));
+  return found;
+}
+
 std::vector<int64_t> Reversed(const std::vector<int64_t>& shape) {
   return {shape.rbegin(), shape.rend()};
 }
@@ -72,8 +91,21 @@ absl::StatusOr<std::unique_ptr<Checkpoint>> HfCheckpoint::Of(
 }
 
 absl::Status HfCheckpoint::ReadTensors() {
-  std::vector<std::pair<std::string, Place>> modules;  // by our name
-  absl::flat_hash_map<std::string, size_t> index;
+  QUANTD_ASSIGN_OR_RETURN(const bool tied,
+                          config_->language_model().Bool("tie_word_embeddings", false));
+  for (Weight& weight : CollectWeights()) {
+    if (tied && weight.ours == "output") continue;  // a copy of the embedding
+    if (weight.stacked) QUANTD_RETURN_IF_ERROR(SortStack(&weight));
+    QUANTD_RETURN_IF_ERROR(AddWeight(weight));
+  }
+  return absl::OkStatus();
+}
+
+// In the order of the files. Tensors that belong to no weight are added as they are.
+std::vector<HfCheckpoint::Weight> HfCheckpoint::CollectWeights() {
+  std::vector<Weight> weights;
+  absl::flat_hash_map<std::string, size_t> by_name;                       // of ours
+  absl::flat_hash_map<std::string, std::pair<size_t, size_t>> by_module;  // weight, module
   for (const SafetensorsTensor* tensor : model_->tensors()) {
     if (IsRedundant(tensor->name)) continue;
     std::optional<ModuleName> name;
@@ -82,54 +114,95 @@ absl::Status HfCheckpoint::ReadTensors() {
       AddPlain(tensor->name, *tensor);
       continue;
     }
-    const auto [entry, is_new] = index.emplace(name->hf, modules.size());
-    if (is_new) modules.push_back({name->ours, {name->hf, {}}});
-    modules[entry->second].second.tensors.push_back(tensor);
+    auto known = by_module.find(name->hf);
+    if (known == by_module.end()) {
+      const std::optional<InStack> stack = FindStack(name->ours);
+      const std::string& ours = stack ? stack->tensor : name->ours;
+      const auto [weight, is_new] = by_name.emplace(ours, weights.size());
+      if (is_new) weights.push_back({ours, {}, stack.has_value()});
+      std::vector<Module>& modules = weights[weight->second].modules;
+      known = by_module.emplace(name->hf, std::make_pair(weight->second, modules.size())).first;
+      modules.push_back({name->hf, stack ? stack->place : 0, {}});
+    }
+    weights[known->second.first].modules[known->second.second].tensors.push_back(tensor);
   }
-  QUANTD_ASSIGN_OR_RETURN(const bool tied,
-                          config_->language_model().Bool("tie_word_embeddings", false));
-  for (const auto& [ours, module] : modules) {
-    if (tied && ours == "output") continue;  // a copy of the embedding
-    QUANTD_RETURN_IF_ERROR(AddModule(ours, module));
+  return weights;
+}
+
+/// Puts the modules in order; they must be those numbered 0, 1, 2 and so on.
+absl::Status HfCheckpoint::SortStack(Weight* weight) const {
+  std::stable_sort(weight->modules.begin(), weight->modules.end(),
+                   [](const Module& a, const Module& b) { return a.place < b.place; });
+  for (size_t i = 0; i < weight->modules.size(); ++i) {
+    const std::string name = HfPartName(*family_, absl::StrCat(weight->ours, ".", i)).value_or("");
+    if (name == weight->modules[i].name) continue;
+    return Error(absl::StrCat("tensor ", name, ".weight"),
+                 absl::StrCat("is missing, but there is ", Printable(weight->modules[i].name)));
   }
   return absl::OkStatus();
 }
 
-absl::Status HfCheckpoint::AddModule(const std::string& ours, const Place& module) {
-  const HfModule view(*model_, config_->quantization(), module.module);
-  QUANTD_ASSIGN_OR_RETURN(HfWeight weight, OpenHfWeight(view));
+absl::Status HfCheckpoint::AddWeight(const Weight& weight) {
   CheckpointTensor tensor;
-  tensor.name = absl::StrCat(ours, ".weight");
-  tensor.format = weight.source->format();
-  const bool plain = weight.tensors.size() == 1 && tensor.format.is_float();
-  tensor.stored = Printable(plain ? weight.tensors[0]->name : module.module);
-  tensor.scheme = plain ? DtypeName(weight.tensors[0]->dtype) : weight.scheme->name;
-  tensor.shape = plain ? Reversed(weight.tensors[0]->shape)
-                       : std::vector<int64_t>{weight.source->cols(), weight.source->rows()};
-  for (const SafetensorsTensor* part : weight.tensors) tensor.bytes += part->bytes;
-  Add(std::move(tensor));
-  places_.push_back({module.module, weight.tensors});
-
-  const SafetensorsTensor* bias = view.Find(".bias");
-  if (bias != nullptr) AddPlain(absl::StrCat(ours, ".bias"), *bias);
-  for (const SafetensorsTensor* part : module.tensors) {
-    const bool used = part == bias || std::find(weight.tensors.begin(), weight.tensors.end(),
-                                                part) != weight.tensors.end();
-    if (!used) AddPlain(part->name, *part);
+  tensor.name = absl::StrCat(weight.ours, ".weight");
+  Place place;
+  std::vector<std::pair<std::string, const SafetensorsTensor*>> beside;  // and what we call them
+  for (const Module& module : weight.modules) {
+    const HfModule view(*model_, config_->quantization(), module.name);
+    QUANTD_ASSIGN_OR_RETURN(const HfWeight part, OpenHfWeight(view));
+    QUANTD_RETURN_IF_ERROR(AddPart(view, part, &tensor));
+    place.modules.push_back(module.name);
+    place.tensors.insert(place.tensors.end(), part.tensors.begin(), part.tensors.end());
+    const SafetensorsTensor* const bias = weight.stacked ? nullptr : view.Find(".bias");
+    if (bias != nullptr) beside.push_back({absl::StrCat(weight.ours, ".bias"), bias});
+    for (const SafetensorsTensor* one : module.tensors) {
+      const bool used = one == bias || absl::c_linear_search(part.tensors, one);
+      if (!used) beside.push_back({one->name, one});
+    }
   }
+  if (place.modules.size() > 1) {
+    tensor.shape.push_back(static_cast<int64_t>(place.modules.size()));
+  }
+  Add(std::move(tensor));
+  places_.push_back(std::move(place));
+  for (const auto& [name, other] : beside) AddPlain(name, *other);
+  return absl::OkStatus();
+}
+
+/// Adds a module to what a tensor is made of; all have one shape.
+absl::Status HfCheckpoint::AddPart(const HfModule& module, const HfWeight& weight,
+                                   CheckpointTensor* tensor) {
+  const SafetensorsTensor& stored = *weight.tensors[0];
+  const bool plain = weight.tensors.size() == 1 && weight.source->format().is_float();
+  const std::vector<int64_t> shape =
+      plain ? Reversed(stored.shape)
+            : std::vector<int64_t>{weight.source->cols(), weight.source->rows()};
+  if (tensor->shape.empty()) {
+    tensor->format = weight.source->format();
+    tensor->stored = Printable(plain ? stored.name : module.name());
+    tensor->scheme = plain ? DtypeName(stored.dtype) : weight.scheme->name;
+    tensor->shape = shape;
+  } else if (shape != tensor->shape) {
+    return module.Error(absl::StrCat("has shape [", absl::StrJoin(shape, ", "), "], but ",
+                                     tensor->stored, " has [", absl::StrJoin(tensor->shape, ", "),
+                                     "]"));
+  }
+  for (const SafetensorsTensor* one : weight.tensors) tensor->bytes += one->bytes;
   return absl::OkStatus();
 }
 
 void HfCheckpoint::AddPlain(const std::string& name, const SafetensorsTensor& tensor) {
   Add({name, Printable(tensor.name), DtypeName(tensor.dtype), FloatFormat(tensor.dtype),
        Reversed(tensor.shape), tensor.bytes});
-  places_.push_back({"", {&tensor}});
+  places_.push_back({{}, {&tensor}});
 }
 
 std::string HfCheckpoint::StoredName(absl::string_view name) const {
   const size_t dot = name.rfind('.');
   if (family_ == nullptr || dot == absl::string_view::npos) return std::string(name);
-  const std::optional<std::string> module = HfPartName(*family_, name.substr(0, dot));
+  const absl::string_view part = name.substr(0, dot);
+  std::optional<std::string> module = HfPartName(*family_, part);
+  if (!module) module = HfPartName(*family_, absl::StrCat(part, ".0"));  // the first of a stack
   return module ? absl::StrCat(*module, name.substr(dot)) : std::string(name);
 }
 
@@ -145,13 +218,17 @@ absl::StatusOr<ModelConfig> HfCheckpoint::ReadHyperParameters() const {
   return config;
 }
 
-absl::StatusOr<std::unique_ptr<WeightSource>> HfCheckpoint::OpenWeight(
+absl::StatusOr<std::vector<std::unique_ptr<WeightSource>>> HfCheckpoint::OpenWeights(
     const CheckpointTensor& tensor) const {
   const Place& place = places_[Index(tensor)];
-  if (place.module.empty()) return Error(absl::StrCat("tensor ", tensor.stored), "is no weight");
-  QUANTD_ASSIGN_OR_RETURN(HfWeight weight,
-                          OpenHfWeight(HfModule(*model_, config_->quantization(), place.module)));
-  return std::move(weight.source);
+  if (place.modules.empty()) return Error(absl::StrCat("tensor ", tensor.stored), "is no weight");
+  std::vector<std::unique_ptr<WeightSource>> sources;
+  for (const std::string& module : place.modules) {
+    QUANTD_ASSIGN_OR_RETURN(HfWeight weight,
+                            OpenHfWeight(HfModule(*model_, config_->quantization(), module)));
+    sources.push_back(std::move(weight.source));
+  }
+  return sources;
 }
 
 absl::StatusOr<std::vector<float>> HfCheckpoint::ReadFloats(const CheckpointTensor& tensor) const {

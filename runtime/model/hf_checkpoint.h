@@ -30,7 +30,7 @@ class HfCheckpoint : public Checkpoint {
   std::string StoredName(absl::string_view name) const override;
   absl::StatusOr<ModelConfig> ReadHyperParameters() const override;
   std::string LayersKey() const override { return "config.json: num_hidden_layers"; }
-  absl::StatusOr<std::unique_ptr<WeightSource>> OpenWeight(
+  absl::StatusOr<std::vector<std::unique_ptr<WeightSource>>> OpenWeights(
       const CheckpointTensor& tensor) const override;
   absl::StatusOr<std::vector<float>> ReadFloats(const CheckpointTensor& tensor) const override;
   void GiveBack(const CheckpointTensor& tensor) const override;
@@ -39,13 +39,29 @@ class HfCheckpoint : public Checkpoint {
  private:
   /// Where a tensor of tensors() lies.
   struct Place {
-    std::string module;  ///< of a weight that a scheme reads; "": one tensor, as it is
+    /// Of a weight that a scheme reads; several: one below the other. None: one tensor, as it is.
+    std::vector<std::string> modules;
     std::vector<const SafetensorsTensor*> tensors;
+  };
+  /// The tensors of a module.
+  struct Module {
+    std::string name;
+    uint64_t place = 0;  ///< the number of an expert
+    std::vector<const SafetensorsTensor*> tensors;
+  };
+  /// What makes one tensor of ours: a module, or those of all experts in their order.
+  struct Weight {
+    std::string ours;
+    std::vector<Module> modules;
+    bool stacked = false;
   };
 
   HfCheckpoint(std::unique_ptr<HfConfig> config, std::unique_ptr<SafetensorsModel> model);
   absl::Status ReadTensors();
-  absl::Status AddModule(const std::string& ours, const Place& module);
+  std::vector<Weight> CollectWeights();
+  absl::Status SortStack(Weight* weight) const;
+  absl::Status AddWeight(const Weight& weight);
+  absl::Status AddPart(const HfModule& module, const HfWeight& weight, CheckpointTensor* tensor);
   void AddPlain(const std::string& name, const SafetensorsTensor& tensor);
 
   const std::unique_ptr<HfConfig> config_;

@@ -261,6 +261,45 @@ absl::Status ReadRope(const JsonValue& object, const Family& family, ModelConfig
   return scaling ? ReadScaling(*scaling, config) : absl::OkStatus();
 }
 
+/// Layers of a mixture that have one feed-forward block for all rows after all.
+absl::Status RefuseDenseLayers(const JsonValue& object) {
+  QUANTD_ASSIGN_OR_RETURN(const int64_t step, object.Int("decoder_sparse_step", 1, 0, kMaxInt));
+  if (step != 1) {
+    return object.Unsupported(
+        absl::StrCat("decoder_sparse_step ", step,
+                     " is not supported; 1 is, a mixture of experts in each layer"));
+  }
+  QUANTD_ASSIGN_OR_RETURN(const std::optional<JsonValue> dense, object.Find("mlp_only_layers"));
+  if (!dense) return absl::OkStatus();
+  QUANTD_ASSIGN_OR_RETURN(const std::vector<JsonValue> layers, dense->Elements());
+  if (layers.empty()) return absl::OkStatus();
+  return dense->Unsupported("layers without experts among others are not supported");
+}
+
+/// A mixture of experts, if the model is one: Mixtral by the first key, Qwen by the second, or, as
+/// transformers 5 writes it, by the first as well.
+absl::Status ReadExperts(const JsonValue& object, ModelConfig* config) {
+  for (const char* key : {"num_local_experts", "num_experts"}) {
+    QUANTD_ASSIGN_OR_RETURN(const int64_t experts,
+                            object.Int(key, config->experts, 0, kMaxExperts));
+    config->experts = static_cast<int32_t>(experts);
+  }
+  if (config->experts == 0) return absl::OkStatus();
+  QUANTD_RETURN_IF_ERROR(ReadCount(object, "num_experts_per_tok", &config->experts_used));
+  if (config->experts_used > config->experts) {
+    return object.Error(absl::StrCat("num_experts_per_tok ", config->experts_used,
+                                     " is more than the ", config->experts, " experts"));
+  }
+  QUANTD_ASSIGN_OR_RETURN(const std::optional<JsonValue> own, object.Find("moe_intermediate_size"));
+  QUANTD_ASSIGN_OR_RETURN(const int64_t ff,
+                          object.Int("moe_intermediate_size", config->ff, 1, kMaxInt));
+  config->expert_ff = static_cast<int32_t>(ff);
+  // Mixtral always does; Qwen, whose experts have a size of their own, if it says so.
+  QUANTD_ASSIGN_OR_RETURN(config->normalize_experts,
+                          object.Bool("norm_topk_prob", !own.has_value()));
+  return RefuseDenseLayers(object);
+}
+
 absl::Status UnknownFamily(const HfConfig& config) {
   std::string known;
   for (const Family& family : Families()) {
@@ -288,6 +327,7 @@ absl::StatusOr<ModelConfig> ReadHfHyperParameters(const HfConfig& hf) {
   QUANTD_RETURN_IF_ERROR(CheckActivation(object, config));
   QUANTD_RETURN_IF_ERROR(ReadAttention(object, *family, &config));
   QUANTD_RETURN_IF_ERROR(ReadRope(object, *family, &config));
+  QUANTD_RETURN_IF_ERROR(ReadExperts(object, &config));
   if (family->scale_embedding) config.embedding_scale = std::sqrt(static_cast<float>(config.dim));
   return config;
 }

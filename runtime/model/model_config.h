@@ -17,6 +17,9 @@ enum class RopeScaling : uint8_t { kNone, kLinear, kYarn, kLlama3 };
 /// What the gate of a feed-forward block goes through.
 enum class Activation : uint8_t { kSilu, kGeluTanh };
 
+/// More experts in a layer would be a mistake.
+inline constexpr int32_t kMaxExperts = 4096;
+
 /// Hyper-parameters of a model of the Llama layer and its relatives, validated.
 struct ModelConfig {
   std::string architecture;  ///< "llama"

@@ -150,13 +150,17 @@ absl::Status CheckLayerCount(const Checkpoint& checkpoint, const ModelConfig& co
 
 absl::Status CheckShape(const Checkpoint& checkpoint, const CheckpointTensor& tensor,
                         const TensorSpec& spec) {
+  const bool stacked = spec.parts > 1;
   const bool fits = tensor.cols() == spec.cols && tensor.rows() == spec.rows &&
-                    (spec.vector || tensor.shape.size() == (spec.parts > 1 ? 3 : 2));
+                    (spec.vector || tensor.shape.size() == (stacked ? 3 : 2)) &&
+                    (!stacked || tensor.shape[2] == spec.parts);
   if (fits) return absl::OkStatus();
-  return checkpoint.Error(absl::StrCat("tensor ", tensor.stored),
-                          absl::StrCat("has shape [", absl::StrJoin(tensor.shape, ", "),
-                                       "], but the hyper-parameters imply [", spec.cols,
-                                       spec.vector ? "" : absl::StrCat(", ", spec.rows), "]"));
+  return checkpoint.Error(
+      absl::StrCat("tensor ", tensor.stored),
+      absl::StrCat("has shape [", absl::StrJoin(tensor.shape, ", "),
+                   "], but the hyper-parameters imply [", spec.cols,
+                   spec.vector ? "" : absl::StrCat(", ", spec.rows / spec.parts),
+                   stacked ? absl::StrCat(", ", spec.parts) : "", "]"));
 }
 
 // Loads tensors one by one, with progress, and gives the file's pages back as it goes.
@@ -176,15 +180,20 @@ class Loader {
   absl::Status Matrices(absl::string_view name, const std::vector<PackedWeight*>& out,
                         const std::vector<int64_t>& rows = {}) {
     const CheckpointTensor& tensor = Tensor(name);
-    QUANTD_ASSIGN_OR_RETURN(std::unique_ptr<WeightSource> source, checkpoint_.OpenWeight(tensor));
-    if (options_.decode_to_float) source = DecodedToFloat(std::move(source));
-    int64_t begin = 0;
+    QUANTD_ASSIGN_OR_RETURN(auto sources, checkpoint_.OpenWeights(tensor));
+    auto source = sources.begin();
+    int64_t begin = 0;  // in *source
     for (size_t i = 0; i < out.size(); ++i) {
+      if (begin == 0 && options_.decode_to_float) *source = DecodedToFloat(std::move(*source));
       const int64_t count =
-          rows.empty() ? source->rows() / static_cast<int64_t>(out.size()) : rows[i];
-      const RowRange range(*source, begin, count);
+          rows.empty() ? tensor.rows() / static_cast<int64_t>(out.size()) : rows[i];
+      const RowRange range(**source, begin, count);
       QUANTD_ASSIGN_OR_RETURN(*out[i], PackWeight(range, kernels_, pool_));
       begin += count;
+      if (begin == (*source)->rows()) {
+        ++source;
+        begin = 0;
+      }
     }
     return Done(tensor);
   }

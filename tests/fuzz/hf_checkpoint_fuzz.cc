@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -47,13 +48,18 @@ void CheckWeights(const Checkpoint& checkpoint, const ModelConfig& config) {
       QUANTD_CHECK(static_cast<int64_t>(floats->size()) == spec.cols, "vectors have their length");
       continue;
     }
-    const auto weight = checkpoint.OpenWeight(*tensor);
-    QUANTD_CHECK(weight.ok(), "what opened before opens again");
-    QUANTD_CHECK((*weight)->rows() == spec.rows && (*weight)->cols() == spec.cols,
-                 "matrices have their shape");
-    for (int64_t row = 0; row < spec.rows; row += kSlab) {
-      const absl::Status decoded = (*weight)->Decode(row, std::min(kSlab, spec.rows - row), &rows);
-      if (!decoded.ok()) return CheckError(decoded);
+    const auto weights = checkpoint.OpenWeights(*tensor);
+    QUANTD_CHECK(weights.ok(), "what opened before opens again");
+    const int64_t count = static_cast<int64_t>(weights->size());
+    QUANTD_CHECK(count == 1 || count == spec.parts, "there is one matrix, or one for each expert");
+    for (const std::unique_ptr<WeightSource>& weight : *weights) {
+      QUANTD_CHECK(weight->rows() == spec.rows / count && weight->cols() == spec.cols,
+                   "matrices have their shape");
+      for (int64_t row = 0; row < weight->rows(); row += kSlab) {
+        const absl::Status decoded =
+            weight->Decode(row, std::min(kSlab, weight->rows() - row), &rows);
+        if (!decoded.ok()) return CheckError(decoded);
+      }
     }
   }
 }

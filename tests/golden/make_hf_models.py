@@ -54,9 +54,19 @@ def sequences(count, length, generator):
     return tokens
 
 
+def moe_config(kind, **more):
+    """A mixture of experts of 2 layers: the Qwen3-MoE or Mixtral of the same size."""
+    shared = dict(vocab_size=VOCAB, hidden_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+                  head_dim=16, max_position_embeddings=256, rms_norm_eps=1e-5, bos_token_id=1, eos_token_id=2)
+    if kind == "mixtral":
+        return transformers.MixtralConfig(**shared, intermediate_size=64, num_local_experts=4, num_experts_per_tok=2)
+    return transformers.Qwen3MoeConfig(**shared, intermediate_size=128, moe_intermediate_size=64, num_experts=6,
+                                       num_experts_per_tok=2, norm_topk_prob=True)
+
+
 def trained(config, steps=160):
     torch.manual_seed(11)
-    model = transformers.LlamaForCausalLM(config).float()
+    model = transformers.AutoModelForCausalLM.from_config(config).float()
     generator = torch.Generator().manual_seed(3)
     optimizer = torch.optim.AdamW(model.parameters(), lr=8e-3, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
@@ -107,7 +117,7 @@ def linears(model):
 
 def with_config(folder, model, quantization):
     config = json.loads(model.config.to_json_string())
-    config["architectures"] = ["LlamaForCausalLM"]
+    config["architectures"] = [type(model).__name__]
     if quantization:
         config["quantization_config"] = quantization
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
@@ -129,6 +139,30 @@ def by_module(out, name, model, quantization, pack):
     with_config(folder, copy, quantization)
     write_expected(folder, copy)
     return folder, copy
+
+
+def experts_by_module(out, name, model, quantization, pack):
+    """As by_module, for a mixture of experts: the attention's and each expert's matrices, which lie one by one in the
+    file though transformers holds those of a layer as one parameter."""
+    folder = new_folder(out, name)
+    with tempfile.TemporaryDirectory() as plain_folder:
+        model.save_pretrained(plain_folder)
+        stored = safetensors.torch.load_file(pathlib.Path(plain_folder) / "model.safetensors")
+        tensors, weights = {}, {}
+        for key, value in stored.items():
+            module_name = key.removesuffix(".weight")
+            if value.ndim == 2 and (".experts." in key or ".self_attn." in key):
+                parts, weight = pack(value.float())
+                tensors |= {module_name + suffix: tensor.contiguous() for suffix, tensor in parts.items()}
+                weights[key] = weight.float().contiguous()
+            else:
+                tensors[key] = value.half()
+                weights[key] = tensors[key].float()
+        safetensors.torch.save_file(weights, pathlib.Path(plain_folder) / "model.safetensors", {"format": "pt"})
+        copy = transformers.AutoModelForCausalLM.from_pretrained(plain_folder, dtype=torch.float32)
+    safetensors.torch.save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    with_config(folder, copy, quantization)
+    write_expected(folder, copy)
 
 
 def trained_copy(model):
@@ -262,6 +296,26 @@ def main():
     add("compressed-fp8-channel", compressed, base, "float-quantized", floats | {"strategy": "channel"},
         activations=token | {"type": "float"})
     add("compressed-fp8-tensor", compressed, base, "float-quantized", floats | {"strategy": "tensor"})
+
+    # Mixtures of experts.
+    mixture = {}
+
+    def add_mixture(kind, name, *arguments):
+        if not wanted or name in wanted:
+            mixture[kind] = mixture.get(kind) or trained(moe_config(kind))
+            experts_by_module(out, name, mixture[kind], *arguments)
+
+    add_mixture("qwen3moe", "qwen3moe-gptq-4-v1", P.gptq_config(4, 32, True, False, "gptq"),
+                lambda weight: P.auto_gptq_of(sources, weight, 4, 32, True))
+    add_mixture("qwen3moe", "qwen3moe-gptq-4-v2-act-order", P.gptq_config(4, 32, True, True, "gptq_v2"),
+                lambda weight: P.gptqmodel_of(linear, weight, 4, 32, True, True, 2))
+    add_mixture("mixtral", "mixtral-awq-g32", P.awq_config(32), lambda weight: P.awq_of(sources, weight, 32))
+    add_mixture("qwen3moe", "qwen3moe-fp8-block", P.fp8_config([32, 32]), lambda weight: P.fp8_of(weight, [32, 32]))
+    for kind, name, form, args in (("mixtral", "mixtral-compressed-w4-g32", "pack-quantized", grouped),
+                                   ("qwen3moe", "qwen3moe-compressed-w8a8", "int-quantized",
+                                    {"num_bits": 8, "strategy": "channel"})):
+        add_mixture(kind, name, P.compressed_of(torch.randn(64, 64), form, args)[0],
+                    lambda weight, f=form, a=args: P.compressed_of(weight.to(torch.bfloat16), f, a)[1:])
 
     add("fp8-tensor", by_module, base, P.fp8_config(None), lambda weight: P.fp8_of(weight, None))
     add("fp8-block", fp8_block, base, [32, 32])

@@ -14,6 +14,8 @@ TEST(FamilyTest, AreFoundByTheNamesOfBothContainers) {
   ASSERT_NE(FindGgufFamily("llama"), nullptr);
   EXPECT_EQ(FindHfFamily("llama"), FindGgufFamily("llama"));
   EXPECT_EQ(FindHfFamily("mistral"), FindGgufFamily("llama"));
+  EXPECT_EQ(FindHfFamily("mixtral"), FindGgufFamily("llama"));
+  EXPECT_EQ(FindHfFamily("qwen3_moe"), FindGgufFamily("qwen3moe"));
   EXPECT_EQ(FindGgufFamily("mamba"), nullptr);
   EXPECT_EQ(FindHfFamily("mamba"), nullptr);
   EXPECT_EQ(FindHfFamily(""), nullptr);

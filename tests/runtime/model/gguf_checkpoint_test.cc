@@ -22,9 +22,10 @@ TEST(GgufCheckpointTest, TensorsAreThoseOfTheFile) {
     const auto floats = checkpoint->ReadFloats(*tensor);
     ASSERT_TRUE(floats.ok()) << floats.status();
     EXPECT_EQ(floats->back(), expected.value(static_cast<int64_t>(floats->size()) - 1));
-    const auto weight = checkpoint->OpenWeight(*tensor);
-    ASSERT_TRUE(weight.ok()) << weight.status();
-    EXPECT_EQ((*weight)->rows(), tensor->rows());
+    const auto weights = checkpoint->OpenWeights(*tensor);
+    ASSERT_TRUE(weights.ok()) << weights.status();
+    ASSERT_EQ(weights->size(), 1u);
+    EXPECT_EQ(weights->front()->rows(), tensor->rows());
     checkpoint->GiveBack(*tensor);
   }
   EXPECT_EQ(checkpoint->LayersKey(), "llama.block_count");

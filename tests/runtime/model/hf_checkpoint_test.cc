@@ -159,6 +159,69 @@ TEST(HfCheckpointTest, RefusesWeightsThatNoSchemeReads) {
       "quanto", "is not supported", absl::StatusCode::kUnimplemented);
 }
 
+TEST(HfCheckpointTest, ExpertsAreOneTensorInTheirOrder) {
+  constexpr int kExperts = 11;  // "10" comes before "2" in the file's order
+  TinyHfModel tiny;
+  tiny.MakeMixture(kExperts);
+  for (int i = 0; i < kExperts; ++i) {
+    std::string& bytes =
+        tiny.Find(absl::StrCat("model.layers.1.block_sparse_moe.experts.", i, ".w2.weight")).bytes;
+    bytes.replace(0, sizeof(float), Raw(static_cast<float>(i)));
+  }
+  std::sort(tiny.tensors.begin(), tiny.tensors.end(),
+            [](const auto& a, const auto& b) { return a.name < b.name; });
+  const auto checkpoint = tiny.Open();
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  ASSERT_TRUE(tiny.Read().ok()) << tiny.Read().status();
+  const CheckpointTensor* down = (*checkpoint)->Find("blk.1.ffn_down_exps.weight");
+  ASSERT_NE(down, nullptr);
+  EXPECT_EQ(down->stored, "model.layers.1.block_sparse_moe.experts.0.w2.weight");
+  EXPECT_EQ((*checkpoint)->StoredName(down->name), down->stored);
+  EXPECT_THAT(down->shape, ElementsAre(20, 12, kExperts));
+  EXPECT_EQ(down->bytes, 20u * 12 * 4 * kExperts);
+  const auto weights = (*checkpoint)->OpenWeights(*down);
+  ASSERT_TRUE(weights.ok()) << weights.status();
+  ASSERT_EQ(weights->size(), static_cast<size_t>(kExperts));
+  for (int i = 0; i < kExperts; ++i) {
+    QuantTensor row;
+    ASSERT_TRUE((*weights)[i]->Decode(0, 1, &row).ok());
+    EXPECT_EQ(row.At(0, 0), static_cast<float>(i));
+  }
+}
+
+TEST(HfCheckpointTest, RefusesExpertsThatAreNoWholeStack) {
+  const std::string experts = "model.layers.1.block_sparse_moe.experts.";
+  const auto with = [](const std::function<void(TinyHfModel&)>& change) {
+    return [change](TinyHfModel& t) {
+      t.MakeMixture(3);
+      change(t);
+    };
+  };
+  ExpectError(with([&](TinyHfModel& t) { t.Remove(experts + "1.w1.weight"); }),
+              experts + "1.w1.weight", "is missing, but there is " + experts + "2.w1");
+  ExpectError(with([&](TinyHfModel& t) { t.Remove(experts + "2.w1.weight"); }),
+              experts + "0.w1.weight", "hyper-parameters imply [12, 20, 3]");
+  ExpectError(with([&](TinyHfModel& t) {
+                t.AddFloats(experts + "02.w1.weight", {20, 12});
+              }),
+              experts + "3.w1.weight", "is missing, but there is " + experts);
+  ExpectError(with([&](TinyHfModel& t) {
+                t.AddFloats(experts + "999999999.w1.weight", {20, 12});
+              }),
+              experts + "3.w1.weight", "is missing");
+  ExpectError(with([&](TinyHfModel& t) {
+                t.Remove(experts + "1.w1.weight");
+                t.AddFloats(experts + "1.w1.weight", {19, 12});
+              }),
+              experts + "1.w1", "has shape [12, 19], but");
+  ExpectError(with([&](TinyHfModel& t) { t.AddFloats(experts + "1.w1.bias", {20}); }),
+              experts + "1.w1.bias", "not a part", absl::StatusCode::kUnimplemented);
+  ExpectError(with([&](TinyHfModel& t) {
+                for (int i = 0; i < 3; ++i) t.Remove(absl::StrCat(experts, i, ".w1.weight"));
+              }),
+              experts + "0.w1.weight", "is missing");
+}
+
 TEST(HfCheckpointTest, UnknownFamiliesOpenWithTheirOwnNames) {
   TinyHfModel tiny;
   tiny.keys["model_type"] = "\"mamba\"";

@@ -165,6 +165,47 @@ TEST(HfHyperParametersTest, Llama3SlowsSlowPairsDown) {
   EXPECT_NEAR(config->rope_factors[30], 1 / (0.4072 / 8 + 0.5928), 1e-3);
 }
 
+TEST(HfHyperParametersTest, Experts) {
+  TinyHfModel mixtral;
+  mixtral.keys["num_local_experts"] = "8";
+  mixtral.keys["num_experts_per_tok"] = "2";
+  const auto config = Read(mixtral);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->experts, 8);
+  EXPECT_EQ(config->experts_used, 2);
+  EXPECT_EQ(config->expert_ff, config->ff);
+  EXPECT_TRUE(config->normalize_experts);
+
+  TinyHfModel qwen;
+  qwen.keys["model_type"] = R"("qwen3_moe")";
+  qwen.keys["num_experts"] = "128";
+  qwen.keys["num_experts_per_tok"] = "8";
+  qwen.keys["moe_intermediate_size"] = "7";
+  EXPECT_EQ(Read(qwen)->experts, 128);
+  EXPECT_EQ(Read(qwen)->expert_ff, 7);
+  EXPECT_FALSE(Read(qwen)->normalize_experts);
+  qwen.keys["norm_topk_prob"] = "true";
+  EXPECT_TRUE(Read(qwen)->normalize_experts);
+
+  constexpr auto kUnimplemented = absl::StatusCode::kUnimplemented;
+  const auto refused = [&](const std::string& key, const std::string& value) {
+    TinyHfModel changed = qwen;
+    changed.keys[key] = value;
+    if (value.empty()) changed.keys.erase(key);
+    const absl::Status status = Read(changed).status();
+    EXPECT_THAT(std::string(status.message()), HasSubstr(key)) << value;
+    return status.code();
+  };
+  EXPECT_EQ(refused("num_experts", "4097"), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(refused("num_experts", "-1"), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(refused("num_experts_per_tok", ""), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(refused("num_experts_per_tok", "129"), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(refused("moe_intermediate_size", "0"), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(refused("norm_topk_prob", "1"), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(refused("decoder_sparse_step", "2"), kUnimplemented);
+  EXPECT_EQ(refused("mlp_only_layers", "[0]"), kUnimplemented);
+}
+
 TEST(HfHyperParametersTest, RefusesOtherFamiliesAndKindsByName) {
   constexpr auto kUnimplemented = absl::StatusCode::kUnimplemented;
   ExpectError("model_type", "\"mamba\"", "\"mamba\" is not supported; supported are: llama",

@@ -57,6 +57,25 @@ class TinyHfModel {
     tensors.push_back({name, "F32", std::move(shape), std::string(count * sizeof(float), '\0')});
   }
 
+  /// Puts Mixtral's experts, each of zeros, in place of the feed-forward blocks.
+  void MakeMixture(int experts) {
+    keys["model_type"] = R"("mixtral")";
+    keys["num_local_experts"] = absl::StrCat(experts);
+    keys["num_experts_per_tok"] = "2";
+    std::erase_if(tensors,
+                  [](const Tensor& tensor) { return absl::StrContains(tensor.name, ".mlp."); });
+    for (int layer = 0; layer < 2; ++layer) {
+      const std::string block = absl::StrCat("model.layers.", layer, ".block_sparse_moe.");
+      AddFloats(block + "gate.weight", {experts, 12});
+      for (int expert = 0; expert < experts; ++expert) {
+        const std::string prefix = absl::StrCat(block, "experts.", expert);
+        AddFloats(prefix + ".w1.weight", {20, 12});
+        AddFloats(prefix + ".w2.weight", {12, 20});
+        AddFloats(prefix + ".w3.weight", {20, 12});
+      }
+    }
+  }
+
   std::string ConfigText() const {
     return absl::StrCat("{",
                         absl::StrJoin(keys, ", ",
