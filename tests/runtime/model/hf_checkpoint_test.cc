@@ -170,9 +170,9 @@ TEST(HfCheckpointTest, ExpertsAreOneTensorInTheirOrder) {
   }
   std::sort(tiny.tensors.begin(), tiny.tensors.end(),
             [](const auto& a, const auto& b) { return a.name < b.name; });
+  ASSERT_TRUE(tiny.Read().ok()) << tiny.Read().status();
   const auto checkpoint = tiny.Open();
   ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
-  ASSERT_TRUE(tiny.Read().ok()) << tiny.Read().status();
   const CheckpointTensor* down = (*checkpoint)->Find("blk.1.ffn_down_exps.weight");
   ASSERT_NE(down, nullptr);
   EXPECT_EQ(down->stored, "model.layers.1.block_sparse_moe.experts.0.w2.weight");
