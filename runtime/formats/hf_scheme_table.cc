@@ -25,15 +25,10 @@ absl::Status NoScheme(const HfModule& module) {
 }  // namespace
 
 const std::vector<HfScheme>& HfSchemes() {
-  static const auto* const kSchemes = new std::vector<HfScheme>{hf::GptqScheme(),
-                                                                hf::AwqScheme(),
-                                                                hf::BitsAndBytes4Scheme(),
-                                                                hf::BitsAndBytes8Scheme(),
-                                                                hf::CompressedPackedScheme(),
-                                                                hf::CompressedInt8Scheme(),
-                                                                hf::Fp8Scheme(),
-                                                                hf::Mxfp4Scheme(),
-                                                                hf::FloatScheme()};
+  static const auto* const kSchemes = new std::vector<HfScheme>{
+      hf::GptqScheme(),           hf::AwqScheme(),   hf::BitsAndBytes4Scheme(),
+      hf::BitsAndBytes8Scheme(),  hf::Mxfp4Scheme(), hf::CompressedPackedScheme(),
+      hf::CompressedInt8Scheme(), hf::Fp8Scheme(),   hf::FloatScheme()};
   return *kSchemes;
 }
 

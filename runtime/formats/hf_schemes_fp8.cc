@@ -5,13 +5,18 @@
 //   weight_scale, or weight_scale_inv (a factor all the same): one number, [N], [N, 1], or one for
 //                each block of weight_block_size rows and columns
 //
-// MXFP4 (quant_method mxfp4), experts together, names without a dot:
-//   NAME_blocks U8 [..., N, K / 32, 16]   4-bit floats E2M1, the even weight in the low nibble
-//   NAME_scales U8 [..., N, K / 32]       e: a factor of 2^(e - 127) for 32 weights
-// All dimensions before K count rows.
+// MXFP4: 4-bit floats E2M1, the even weight in the low nibble, and for every 32 weights an e, which
+// stands for a factor of 2^(e - 127).
+//   quant_method mxfp4 (all dimensions before K count rows; names without a dot):
+//     NAME_blocks   U8 [..., N, K / 32, 16]
+//     NAME_scales   U8 [..., N, K / 32]
+//   compressed-tensors mxfp4-pack-quantized, the same bytes:
+//     weight_packed U8 [N, K / 2]
+//     weight_scale  U8 [N, K / 32]
 
 #include <cmath>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "kernels/base/status_macros.h"
@@ -109,7 +114,26 @@ class Mxfp4Source : public HfSource {
   const SafetensorsTensor& scales_;
 };
 
+constexpr Dtype kU8Only[] = {Dtype::kU8};
+
+absl::StatusOr<std::unique_ptr<HfSource>> OpenPackedMxfp4(const HfModule& module) {
+  QUANTD_ASSIGN_OR_RETURN(const SafetensorsTensor* scales,
+                          module.Get(".weight_scale", kU8Only, {-1, -1}));
+  if (scales->elements() == 0) return scales->Error("holds no scales");
+  const int64_t n = scales->shape[0], groups = scales->shape[1];
+  QUANTD_ASSIGN_OR_RETURN(const SafetensorsTensor* packed, module.Get(".weight_packed", kU8Only));
+  if (packed->shape != std::vector<int64_t>{n, groups * kMxBytes}) {
+    return packed->Error("expected U8 numbers [N, K / 2], as many as its scales [N, K / 32] tell");
+  }
+  return std::make_unique<Mxfp4Source>(*packed, *scales);
+}
+
+bool IsPackedMxfp4(const HfModule& module) {
+  return module.Has(".weight_packed", Dtype::kU8) && module.Has(".weight_scale", Dtype::kU8);
+}
+
 absl::StatusOr<std::unique_ptr<HfSource>> OpenMxfp4(const HfModule& module) {
+  if (IsPackedMxfp4(module)) return OpenPackedMxfp4(module);
   const SafetensorsTensor& blocks = *module.Find("_blocks");
   const SafetensorsTensor& scales = *module.Find("_scales");
   std::vector<int64_t> expected = scales.shape;
@@ -136,7 +160,8 @@ HfScheme Fp8Scheme() {
 HfScheme Mxfp4Scheme() {
   return {"MXFP4",
           [](const HfModule& module) {
-            return module.Find("_blocks") != nullptr && module.Find("_scales") != nullptr;
+            return IsPackedMxfp4(module) ||
+                   (module.Find("_blocks") != nullptr && module.Find("_scales") != nullptr);
           },
           OpenMxfp4,
           {}};

@@ -224,6 +224,7 @@ absl::StatusOr<CompressedTensorsGroup::Format> ReadFormat(const JsonValue& group
   constexpr Named<Format> kFormats[] = {{"pack-quantized", Format::kPackQuantized},
                                         {"int-quantized", Format::kIntQuantized},
                                         {"float-quantized", Format::kFloatQuantized},
+                                        {"mxfp4-pack-quantized", Format::kMxfp4},
                                         {"naive-quantized", Format::kIntQuantized}};
   QUANTD_ASSIGN_OR_RETURN(const std::optional<JsonValue> own, group.Find("format"));
   if (own) return ReadName(*own, kFormats);
@@ -235,9 +236,14 @@ absl::StatusOr<CompressedTensorsGroup::Format> ReadFormat(const JsonValue& group
 absl::Status CheckGroup(const JsonValue& weights, const CompressedTensorsGroup& group) {
   using Format = CompressedTensorsGroup::Format;
   using Type = CompressedTensorsArgs::Type;
-  const bool is_float = group.format == Format::kFloatQuantized;
+  const bool mxfp4 = group.format == Format::kMxfp4;
+  const bool is_float = mxfp4 || group.format == Format::kFloatQuantized;
   if (is_float != (group.weights.type == Type::kFloat)) {
     return weights.Error("its type does not belong to the format");
+  }
+  if (mxfp4) {
+    if (group.weights.bits == 4 && group.weights.symmetric) return absl::OkStatus();
+    return weights.Unsupported("only symmetric 4-bit floats are supported in this format");
   }
   const bool packed = group.format == Format::kPackQuantized;
   if (group.weights.bits == 8 || (packed && group.weights.bits == 4)) return absl::OkStatus();

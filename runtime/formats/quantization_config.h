@@ -52,7 +52,7 @@ struct CompressedTensorsArgs {
 };
 
 struct CompressedTensorsGroup {
-  enum class Format : uint8_t { kPackQuantized, kIntQuantized, kFloatQuantized };
+  enum class Format : uint8_t { kPackQuantized, kIntQuantized, kFloatQuantized, kMxfp4 };
   std::string name;
   std::vector<std::string> targets;  ///< module names, "re:PATTERN", or class names ("Linear")
   Format format = Format::kPackQuantized;

@@ -10,6 +10,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "kernels/base/status_macros.h"
 #include "runtime/formats/file_error.h"
 #include "runtime/model/hf_hyper_parameters.h"
@@ -35,9 +36,14 @@ struct ModuleName {
 std::optional<ModuleName> FindModule(const Family& family, absl::string_view tensor) {
   constexpr size_t kLongest = 256;  // trying every dot takes the square of the length
   if (tensor.size() > kLongest) return std::nullopt;
+  absl::string_view module = tensor;  // MXFP4's tensors
+  if (absl::ConsumeSuffix(&module, "_blocks") || absl::ConsumeSuffix(&module, "_scales")) {
+    std::optional<std::string> ours = OurPartName(family, module);
+    if (ours) return ModuleName{std::string(module), *std::move(ours)};
+  }
   for (size_t dot = tensor.rfind('.'); dot != absl::string_view::npos && dot > 0;
        dot = tensor.rfind('.', dot - 1)) {
-    const absl::string_view module = tensor.substr(0, dot);
+    module = tensor.substr(0, dot);
     std::optional<std::string> ours = OurPartName(family, module);
     if (ours) return ModuleName{std::string(module), *std::move(ours)};
   }

@@ -248,7 +248,8 @@ def compressed_of(weight, format, args, activations=None):
         state["weight_zero_point"] = zero
     compressor = BaseCompressor.get_value_from_registry(format)
     packed = compressor.compress(state, scheme)
-    wide = {key: tensor.float() if key == "weight_scale" else tensor for key, tensor in packed.items()}
+    wide = {key: tensor.float() if key == "weight_scale" and tensor.is_floating_point() else tensor
+            for key, tensor in packed.items()}
     expected = compressor.decompress(wide, scheme)["weight"]
     if inputs is not None and not inputs.dynamic:
         packed["input_scale"] = torch.tensor([0.05], dtype=weight.dtype)
@@ -312,6 +313,21 @@ def fbgemm_fp8_of(weight):
     return {".weight": codes, ".weight_scale": scale}, codes.float() * scale
 
 
+MXFP4_ARGS = {"num_bits": 4, "type": "float", "strategy": "group", "group_size": 32, "scale_dtype": "torch.uint8",
+              "zp_dtype": "torch.uint8"}
+
+
+def mxfp4_of(weight):
+    """The bytes that compressed-tensors makes, under the names and in the shape of quant_method mxfp4."""
+    from transformers.integrations.mxfp4 import convert_moe_packed_tensors
+
+    packed = compressed_of(weight.to(torch.bfloat16), "mxfp4-pack-quantized", MXFP4_ARGS)[1]
+    scales = packed[".weight_scale"]
+    blocks = packed[".weight_packed"].reshape(*scales.shape, 16)
+    made = convert_moe_packed_tensors(blocks[None].clone(), scales[None].clone(), dtype=torch.float32)[0].T
+    return {"_blocks": blocks, "_scales": scales}, made
+
+
 def mxfp4(out, name):
     from transformers.integrations.mxfp4 import convert_moe_packed_tensors
 
@@ -364,6 +380,7 @@ def main():
     save(out, "fp8-block", fp8_config([32, 64]), *fp8_of(weights(48, 96), [32, 64]))
     save(out, "fbgemm-fp8", fbgemm_fp8_config(), *fbgemm_fp8_of(weights()))
     mxfp4(out, "mxfp4")
+    compressed(out, "compressed-mxfp4", "mxfp4-pack-quantized", MXFP4_ARGS)
 
 
 if __name__ == "__main__":

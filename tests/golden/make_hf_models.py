@@ -297,6 +297,8 @@ def main():
         activations=token | {"type": "float"})
     add("compressed-fp8-tensor", compressed, base, "float-quantized", floats | {"strategy": "tensor"})
 
+    add("mxfp4", by_module, base, {"quant_method": "mxfp4"}, P.mxfp4_of)
+
     # Mixtures of experts.
     mixture = {}
 
@@ -311,7 +313,9 @@ def main():
                 lambda weight: P.gptqmodel_of(linear, weight, 4, 32, True, True, 2))
     add_mixture("mixtral", "mixtral-awq-g32", P.awq_config(32), lambda weight: P.awq_of(sources, weight, 32))
     add_mixture("qwen3moe", "qwen3moe-fp8-block", P.fp8_config([32, 32]), lambda weight: P.fp8_of(weight, [32, 32]))
-    for kind, name, form, args in (("mixtral", "mixtral-compressed-w4-g32", "pack-quantized", grouped),
+    add_mixture("qwen3moe", "qwen3moe-mxfp4", {"quant_method": "mxfp4"}, P.mxfp4_of)
+    for kind, name, form, args in (("qwen3moe", "qwen3moe-compressed-mxfp4", "mxfp4-pack-quantized", P.MXFP4_ARGS),
+                                   ("mixtral", "mixtral-compressed-w4-g32", "pack-quantized", grouped),
                                    ("qwen3moe", "qwen3moe-compressed-w8a8", "int-quantized",
                                     {"num_bits": 8, "strategy": "channel"})):
         add_mixture(kind, name, P.compressed_of(torch.randn(64, 64), form, args)[0],

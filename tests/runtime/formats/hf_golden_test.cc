@@ -45,6 +45,7 @@ const std::map<std::string, std::string>& Formats() {
                                              {"compressed-fp8-channel", "FP8"},
                                              {"compressed-fp8-tensor", "FP8"},
                                              {"compressed-fp8-block", "FP8-g32"},
+                                             {"compressed-mxfp4", "MXFP4"},
                                              {"fp8-tensor", "FP8"},
                                              {"fp8-block", "FP8-g32"},
                                              {"fbgemm-fp8", "FP8"},

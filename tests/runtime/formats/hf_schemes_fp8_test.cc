@@ -155,5 +155,42 @@ TEST(HfMxfp4, RefusesTensorsThatDoNotFitNamingThem) {
                   "tensor m_scales: holds a scale that is NaN or overflows"}});
 }
 
+HfModelBuilder PackedMxfp4() {
+  return HfModelBuilder(R"({"quant_method": "compressed-tensors", "format": "mxfp4-pack-quantized",
+      "config_groups": {"group_0": {"targets": ["Linear"],
+                                    "weights": {"num_bits": 4, "type": "float", "group_size": 32}}}})")
+      .Set("m.weight_packed", "U8", {2, 32}, std::string(64, '\x72'))
+      .Set("m.weight_scale", "U8", {2, 2}, std::vector<uint8_t>{127, 130, 0, 252});
+}
+
+TEST(HfMxfp4, CompressedTensorsPacksTheSameBytes) {
+  const auto model = PackedMxfp4().Build();
+  const auto weight = OpenHfWeight(model->Module("m"));
+  ASSERT_TRUE(weight.ok()) << weight.status();
+  EXPECT_STREQ(weight->scheme->name, "MXFP4");
+  EXPECT_EQ(weight->source->format(), kMxFp4);
+  const std::vector<float> weights = AllWeights(*weight->source);
+  ASSERT_EQ(weights.size(), 128u);
+  EXPECT_EQ(weights[0], 1.0f);  // code 2, then 7, both of one byte
+  EXPECT_EQ(weights[1], 6.0f);
+  EXPECT_EQ(weights[33], 48.0f);
+}
+
+TEST(HfMxfp4, RefusesPackedTensorsThatDoNotFitNamingThem) {
+  ExpectRefused([] { return PackedMxfp4(); },
+                {{[](auto* m) { m->Set("m.weight_scale", "U8", {4}, std::string(4, '\x7f')); },
+                  "tensor m.weight_scale: expected shape [any, any]"},
+                 {[](auto* m) {
+                    m->Set("m.weight_scale", "U8", {0, 2}, std::string());
+                  },
+                  "tensor m.weight_scale: holds no scales"},
+                 {[](auto* m) { m->Set("m.weight_packed", "U8", {64}, std::string(64, '\0')); },
+                  "tensor m.weight_packed: expected U8 numbers [N, K / 2]"},
+                 {[](auto* m) {
+                    m->Set("m.weight_packed", "U8", {2, 31}, std::string(62, '\0'));
+                  },
+                  "tensor m.weight_packed: expected U8 numbers [N, K / 2]"}});
+}
+
 }  // namespace
 }  // namespace quantd

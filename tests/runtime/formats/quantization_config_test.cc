@@ -128,6 +128,10 @@ TEST(QuantizationConfig, InfersStrategyAndTypeOfCompressedTensors) {
   const auto block = group(
       R"({"type": "float", "strategy": "block", "block_structure": [128, 64]})", "float-quantized");
   EXPECT_EQ(block.groups[0].weights.block, std::pair(int64_t{128}, int64_t{64}));
+  EXPECT_EQ(group(R"({"type": "float", "num_bits": 4, "group_size": 32})", "mxfp4-pack-quantized")
+                .groups[0]
+                .format,
+            Format::kMxfp4);
 }
 
 TEST(QuantizationConfig, ReadsFp8AndMxfp4) {
@@ -236,6 +240,10 @@ TEST(QuantizationConfig, RefusesByNameWhatIsNotSupportedSayingWhatIs) {
       {R"({"quant_method": "compressed-tensors", "format": "nvfp4-pack-quantized", "config_groups":
           {"g": {"targets": [], "weights": {}}}})",
        "format: \"nvfp4-pack-quantized\" is not supported; pack-quantized, int-quantized"},
+      {R"({"quant_method": "compressed-tensors", "format": "mxfp4-pack-quantized",
+           "config_groups": {"group_0": {"targets": ["Linear"], "weights":
+               {"num_bits": 4, "type": "float", "group_size": 32, "symmetric": false}}}})",
+       "only symmetric 4-bit floats are supported"},
       {Group(R"({"num_bits": 3})"),
        "config_groups.g.weights: 3 bits are not supported; 4 and 8 are"},
       {Compressed(R"("transform_config": {"config_groups": {}})"),
