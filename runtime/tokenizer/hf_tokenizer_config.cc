@@ -1,6 +1,7 @@
 #include "runtime/tokenizer/hf_tokenizer_config.h"
 
 #include <memory>
+#include <utility>
 
 #include "kernels/base/status_macros.h"
 #include "runtime/formats/hf_config.h"
@@ -9,6 +10,7 @@ namespace quantd {
 namespace {
 
 constexpr char kConfigFile[] = "tokenizer_config.json";
+constexpr char kSpecialTokensFile[] = "special_tokens_map.json";
 constexpr char kGenerationFile[] = "generation_config.json";
 // Some hold thousands of added tokens, or long chat templates.
 constexpr uint64_t kMaxBytes = 16 << 20;
@@ -37,15 +39,14 @@ absl::Status ReadFlag(const JsonValue& root, const char* key, std::optional<bool
   return absl::OkStatus();
 }
 
-}  // namespace
-
-absl::Status ReadHfTokenizerConfig(const JsonDocument& document, HfTokenizerConfig* config) {
+// The special tokens that either file may name.
+absl::Status ReadSpecialTokens(const JsonDocument& document, HfTokenizerConfig* config) {
   const JsonValue root = document.root();
-  config->path = document.path();
-  QUANTD_ASSIGN_OR_RETURN(config->bos, ReadTokenMember(root, "bos_token"));
-  QUANTD_ASSIGN_OR_RETURN(config->eos, ReadTokenMember(root, "eos_token"));
-  QUANTD_RETURN_IF_ERROR(ReadFlag(root, "add_bos_token", &config->add_bos));
-  QUANTD_RETURN_IF_ERROR(ReadFlag(root, "add_eos_token", &config->add_eos));
+  if (config->path.empty()) config->path = document.path();
+  QUANTD_ASSIGN_OR_RETURN(std::optional<std::string> bos, ReadTokenMember(root, "bos_token"));
+  QUANTD_ASSIGN_OR_RETURN(std::optional<std::string> eos, ReadTokenMember(root, "eos_token"));
+  if (!config->bos) config->bos = std::move(bos);
+  if (!config->eos) config->eos = std::move(eos);
   for (const char* key :
        {"bos_token", "eos_token", "pad_token", "cls_token", "sep_token", "mask_token"}) {
     QUANTD_ASSIGN_OR_RETURN(const std::optional<std::string> text, ReadTokenMember(root, key));
@@ -60,6 +61,17 @@ absl::Status ReadHfTokenizerConfig(const JsonDocument& document, HfTokenizerConf
       config->control.push_back(*text);
     }
   }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status ReadHfTokenizerConfig(const JsonDocument& document, HfTokenizerConfig* config) {
+  const JsonValue root = document.root();
+  QUANTD_RETURN_IF_ERROR(ReadSpecialTokens(document, config));
+  QUANTD_ASSIGN_OR_RETURN(config->tokenizer_class, root.String("tokenizer_class", ""));
+  QUANTD_RETURN_IF_ERROR(ReadFlag(root, "add_bos_token", &config->add_bos));
+  QUANTD_RETURN_IF_ERROR(ReadFlag(root, "add_eos_token", &config->add_eos));
   QUANTD_ASSIGN_OR_RETURN(const std::optional<JsonValue> decoder,
                           root.Find("added_tokens_decoder"));
   QUANTD_ASSIGN_OR_RETURN(config->added, ReadAddedTokensDecoder(decoder));
@@ -71,6 +83,9 @@ absl::StatusOr<HfTokenizerConfig> ReadHfTokenizerConfig(const ModelDirectory& di
   QUANTD_ASSIGN_OR_RETURN(const std::unique_ptr<JsonDocument> document,
                           OpenJsonIfThere(directory, kConfigFile, kMaxBytes));
   if (document != nullptr) QUANTD_RETURN_IF_ERROR(ReadHfTokenizerConfig(*document, &config));
+  QUANTD_ASSIGN_OR_RETURN(const std::unique_ptr<JsonDocument> map,
+                          OpenJsonIfThere(directory, kSpecialTokensFile, kMaxBytes));
+  if (map != nullptr) QUANTD_RETURN_IF_ERROR(ReadSpecialTokens(*map, &config));
   QUANTD_ASSIGN_OR_RETURN(const std::unique_ptr<JsonDocument> generation,
                           OpenJsonIfThere(directory, kGenerationFile, kMaxBytes));
   if (generation != nullptr) {

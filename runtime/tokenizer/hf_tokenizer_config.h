@@ -15,8 +15,9 @@ namespace quantd {
 
 /// What files beside a tokenizer say about it.
 struct HfTokenizerConfig {
-  // Of tokenizer_config.json.
-  std::string path;                     ///< "" if there is none
+  // Of tokenizer_config.json and, what it leaves open, special_tokens_map.json.
+  std::string path;                     ///< of the first of them; "" if there is none
+  std::string tokenizer_class;          ///< of transformers; "" if it is not said
   std::optional<std::string> bos, eos;  ///< texts
   std::optional<bool> add_bos, add_eos;
   std::vector<std::string> control;  ///< texts of all special tokens that it names
@@ -25,7 +26,7 @@ struct HfTokenizerConfig {
   std::vector<int32_t> end_ids;
 };
 
-/// Reads tokenizer_config.json and generation_config.json as far as they are there. Errors:
+/// Reads these and generation_config.json as far as they are there. Errors:
 /// DATA_LOSS naming file and key.
 absl::StatusOr<HfTokenizerConfig> ReadHfTokenizerConfig(const ModelDirectory& directory);
 

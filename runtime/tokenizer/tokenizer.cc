@@ -12,6 +12,7 @@
 #include "runtime/formats/model_directory.h"
 #include "runtime/tokenizer/gguf_tokenizers.h"
 #include "runtime/tokenizer/hf_tokenizer.h"
+#include "runtime/tokenizer/hf_vocab_and_merges.h"
 #include "runtime/tokenizer/sentencepiece_file.h"
 #include "runtime/tokenizer/special_tokens.h"
 #include "runtime/tokenizer/utf8.h"
@@ -62,8 +63,11 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::FromDirectory(const std::s
     QUANTD_ASSIGN_OR_RETURN(HfTokenizerFile json, HfTokenizerFile::Open(*file));
     return MakeHfTokenizer(std::move(json), config);
   }
+  if (HasVocabAndMerges(directory)) return OpenVocabAndMerges(directory, config);
   return absl::NotFoundError(absl::StrCat(path, ": holds neither ", kJsonFile, " nor ",
-                                          kSentencePieceFile, "; is it a model's folder?"));
+                                          kSentencePieceFile,
+                                          " nor vocab.json with merges.txt; is it a model's "
+                                          "folder?"));
 }
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Open(const std::string& path) {
