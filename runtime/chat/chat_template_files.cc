@@ -34,6 +34,7 @@ constexpr SpecialTokenRow kSpecialTokens[] = {
 };
 
 constexpr char kJinjaFile[] = "chat_template.jinja", kConfigFile[] = "tokenizer_config.json";
+constexpr char kSpecialTokensFile[] = "special_tokens_map.json";
 constexpr char kMoreTemplates[] = "additional_chat_templates";
 // With all its added tokens a real one has about a megabyte.
 constexpr uint64_t kMaxConfigBytes = uint64_t{64} << 20;
@@ -99,6 +100,27 @@ bool Exists(const std::string& path) {
   return std::filesystem::exists(path, ignored);
 }
 
+// The special tokens of a folder's tokenizer_config.json and, where that does not name them, of its
+// special_tokens_map.json; of the former also the templates, if they are wanted.
+absl::Status ReadConfigs(const std::string& directory, bool templates, ChatTemplateSource* source) {
+  for (const char* name : {kConfigFile, kSpecialTokensFile}) {
+    const std::string path = absl::StrCat(directory, "/", name);
+    if (!Exists(path)) continue;
+    QUANTD_ASSIGN_OR_RETURN(const auto config, JsonDocument::Open(path, kMaxConfigBytes));
+    for (const SpecialTokenRow& row : kSpecialTokens) {
+      QUANTD_ASSIGN_OR_RETURN(std::string text, TokenText(config->root(), row.variable));
+      const bool known =
+          std::any_of(source->tokens.begin(), source->tokens.end(),
+                      [&](const auto& token) { return token.first == row.variable; });
+      if (!text.empty() && !known) source->tokens.emplace_back(row.variable, std::move(text));
+    }
+    if (templates && name == kConfigFile) {
+      QUANTD_RETURN_IF_ERROR(ReadConfigTemplates(config->root(), source));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ReadJinjaFiles(const std::string& directory, ChatTemplateSource* source) {
   const std::string main = absl::StrCat(directory, "/", kJinjaFile);
   source->place = main;
@@ -145,19 +167,20 @@ absl::StatusOr<std::unique_ptr<const ChatTemplate>> ReadChatTemplate(
 
 absl::StatusOr<std::unique_ptr<const ChatTemplate>> ReadChatTemplate(const std::string& directory) {
   ChatTemplateSource source;
-  const std::string config_path = absl::StrCat(directory, "/", kConfigFile);
-  source.place = absl::StrCat(config_path, ": chat_template");
-  if (Exists(config_path)) {
-    QUANTD_ASSIGN_OR_RETURN(const auto config, JsonDocument::Open(config_path, kMaxConfigBytes));
-    for (const SpecialTokenRow& row : kSpecialTokens) {
-      QUANTD_ASSIGN_OR_RETURN(std::string text, TokenText(config->root(), row.variable));
-      if (!text.empty()) source.tokens.emplace_back(row.variable, std::move(text));
-    }
-    QUANTD_RETURN_IF_ERROR(ReadConfigTemplates(config->root(), &source));
-  }
+  source.place = absl::StrCat(directory, "/", kConfigFile, ": chat_template");
+  QUANTD_RETURN_IF_ERROR(ReadConfigs(directory, /*templates=*/true, &source));
   if (Exists(absl::StrCat(directory, "/", kJinjaFile))) {
     QUANTD_RETURN_IF_ERROR(ReadJinjaFiles(directory, &source));
   }
+  return ChatTemplate::Create(std::move(source));
+}
+
+absl::StatusOr<std::unique_ptr<const ChatTemplate>> ReadChatTemplate(
+    const std::string& directory, const std::string& jinja_path) {
+  ChatTemplateSource source;
+  source.place = jinja_path;
+  QUANTD_ASSIGN_OR_RETURN(source.templates["default"], ReadTemplateFile(jinja_path));
+  QUANTD_RETURN_IF_ERROR(ReadConfigs(directory, /*templates=*/false, &source));
   return ChatTemplate::Create(std::move(source));
 }
 

@@ -23,8 +23,13 @@ absl::StatusOr<std::unique_ptr<const ChatTemplate>> ReadChatTemplate(const GgufF
 /// The chat template of a Hugging Face model directory, as transformers finds it:
 /// chat_template.jinja with additional_chat_templates/*.jinja, else `chat_template` of
 /// tokenizer_config.json, a string or a list of {name, template}. Special tokens are those of
-/// tokenizer_config.json. Errors: those of ChatTemplate::Create; DATA_LOSS naming file and key.
+/// tokenizer_config.json, or else special_tokens_map.json. Errors: those of ChatTemplate::Create;
+/// DATA_LOSS naming file and key.
 absl::StatusOr<std::unique_ptr<const ChatTemplate>> ReadChatTemplate(const std::string& directory);
+
+/// The template in the file `jinja_path` in place of the directory's own.
+absl::StatusOr<std::unique_ptr<const ChatTemplate>> ReadChatTemplate(const std::string& directory,
+                                                                     const std::string& jinja_path);
 
 }  // namespace quantd
 

@@ -64,11 +64,8 @@ absl::Status PlanChat(LoadPlan* plan) {
         gguf != nullptr ? ReadChatTemplate(*gguf) : ReadChatTemplate(plan->checkpoint->path());
     return absl::OkStatus();
   }
-  if (gguf == nullptr) {
-    return absl::InvalidArgumentError(
-        "chat_template: a folder brings its own; put another into it as chat_template.jinja");
-  }
-  plan->chat_template = ReadChatTemplate(*gguf, path);
+  plan->chat_template = gguf != nullptr ? ReadChatTemplate(*gguf, path)
+                                        : ReadChatTemplate(plan->checkpoint->path(), path);
   if (plan->chat_template.ok()) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat("chat_template: ", plan->chat_template.status().message()));

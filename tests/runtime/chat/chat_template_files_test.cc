@@ -118,6 +118,21 @@ TEST_F(DirectoryTest, TemplateFilesComeBeforeTheConfig) {
   EXPECT_EQ(SayFolder("[{}]"), "with tools");
 }
 
+TEST_F(DirectoryTest, AFileMayReplaceTheTemplateOfAFolder) {
+  folder_.Write("tokenizer_config.json", R"({"chat_template": "own", "bos_token": "<s>"})");
+  folder_.Write("special_tokens_map.json",
+                R"({"bos_token": "<other>", "eos_token": {"content": "</s>"}})");
+  const TemporaryFolder elsewhere;
+  const std::string path = elsewhere.Write("x.jinja", "{{ bos_token }}other{{ eos_token }}");
+  const auto chat = ReadChatTemplate(folder_.path(), path);
+  ASSERT_TRUE(chat.ok()) << chat.status();
+  EXPECT_EQ(Say(**chat), "<s>other</s>");
+  EXPECT_TRUE(absl::IsNotFound(ReadChatTemplate(folder_.path(), path + ".none").status()));
+  const std::string bad = elsewhere.Write("bad.jinja", "{% if %}");
+  EXPECT_THAT(std::string(ReadChatTemplate(folder_.path(), bad).status().message()),
+              HasSubstr(bad));
+}
+
 TEST_F(DirectoryTest, ErrorsNameTheFile) {
   EXPECT_THAT(SayFolder(), HasSubstr("FAILED_PRECONDITION"));
   EXPECT_THAT(SayFolder(), HasSubstr("tokenizer_config.json: chat_template: missing"));
