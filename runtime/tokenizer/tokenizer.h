@@ -48,9 +48,10 @@ class Tokenizer {
   /// DATA_LOSS naming the key; UNIMPLEMENTED naming the model or pre-tokenizer and those that are
   /// known.
   static absl::StatusOr<std::unique_ptr<Tokenizer>> FromGguf(const GgufFile& file);
-  /// The tokenizer of a model's folder: tokenizer.json, or else tokenizer.model, or else vocab.json with
-  /// merges.txt, and what tokenizer_config.json, special_tokens_map.json and generation_config.json
-  /// beside it say. Errors: NOT_FOUND without any; DATA_LOSS naming file and field; UNIMPLEMENTED naming the kind of a part.
+  /// The tokenizer of a model's folder: tokenizer.json, or else tokenizer.model, or else vocab.json
+  /// with merges.txt, and what tokenizer_config.json, special_tokens_map.json and
+  /// generation_config.json beside it say. Errors: NOT_FOUND without any; DATA_LOSS naming file and
+  /// field; UNIMPLEMENTED naming the kind of a part.
   static absl::StatusOr<std::unique_ptr<Tokenizer>> FromDirectory(const std::string& path);
   /// By what `path` is: a folder; a file .json (as tokenizer.json) or .model (as
   /// tokenizer.model), by itself; else a GGUF file.
