@@ -135,12 +135,13 @@ absl::StatusOr<LoadPlan> PlanLoad(const ModelSpec& spec, int64_t available_bytes
   plan.spec = spec;
   plan.started = std::chrono::steady_clock::now();
   QUANTD_ASSIGN_OR_RETURN(plan.checkpoint, Checkpoint::Open(spec.path));
-  QUANTD_ASSIGN_OR_RETURN(const ModelConfig config, ReadModelConfig(*plan.checkpoint));
+  QUANTD_ASSIGN_OR_RETURN(ModelConfig config, ReadModelConfig(*plan.checkpoint));
+  config.UseContext(spec.max_context);
+  plan.context = config.context;
   QUANTD_ASSIGN_OR_RETURN(plan.tokenizer, OpenTokenizer(*plan.checkpoint));
   QUANTD_RETURN_IF_ERROR(PlanChat(&plan));
   plan.format = MainFormat(*plan.checkpoint);
   plan.kv_type = spec.kv_type.value_or(plan.format == "F32" ? KvType::kF32 : KvType::kF16);
-  plan.context = spec.max_context > 0 ? std::min(spec.max_context, config.context) : config.context;
 
   const KvLayout layout{plan.kv_type, config.layers, config.kv_heads, config.head_dim};
   QUANTD_ASSIGN_OR_RETURN(plan.need.weight_bytes, WeightBytes(*plan.checkpoint, config));

@@ -57,7 +57,10 @@ absl::StatusOr<std::shared_ptr<ServedModel>> ServedModel::FromPlan(LoadPlan plan
   served->file_bytes_ = plan.checkpoint->file_bytes();
   served->format_ = std::move(plan.format);
 
-  QUANTD_ASSIGN_OR_RETURN(served->model_, Model::Load(*plan.checkpoint, kernels, pool, options));
+  LoadOptions load_options = options;
+  load_options.context = plan.context;
+  QUANTD_ASSIGN_OR_RETURN(served->model_,
+                          Model::Load(*plan.checkpoint, kernels, pool, load_options));
   const KvLayout layout = served->model_->kv_layout(plan.kv_type);
   QUANTD_ASSIGN_OR_RETURN(auto kv_pool, KvBlockPool::Create(layout, plan.kv_blocks));
   served->kv_bytes_ = static_cast<uint64_t>(plan.kv_blocks) * layout.block_bytes();

@@ -205,29 +205,40 @@ absl::Status ReadRopeScaling(const Reader& reader, ModelConfig* config) {
   return reader.Float("rope.scaling.yarn_beta_slow", kLeast, kMost, &config->yarn_beta_slow);
 }
 
-// Frequency divisors, one per rotated pair; their presence is what "llama3" scaling means in GGUF.
-// Models with LongRoPE have two sets; we take that for short texts, and serve no longer ones: the
-// keys of a text that grows across the border would have to be computed anew.
-absl::Status ReadRopeFactors(const GgufFile& file, ModelConfig* config) {
-  const bool longrope = file.FindTensor(kShortRopeFactors) != nullptr;
-  const std::string name = longrope ? kShortRopeFactors : kRopeFactors;
-  const std::string field = absl::StrCat("tensor ", name);
-  const GgufTensor* tensor = file.FindTensor(name);
-  if (longrope) config->context = std::min(config->context, config->rope_original_context);
-  if (tensor == nullptr) {
-    if (config->rope_scaling != RopeScaling::kLlama3) return absl::OkStatus();
-    return file.Error(field, "is missing, but rope.scaling.type asks for it");
+// Frequency divisors, one per rotated pair.
+absl::StatusOr<std::vector<float>> ReadFactors(const GgufFile& file, const GgufTensor& tensor,
+                                               const ModelConfig& config) {
+  const std::string field = absl::StrCat("tensor ", tensor.name);
+  if (tensor.cols() != config.rope_dim / 2 || tensor.rows() != 1) {
+    return file.Error(field, absl::StrCat("has shape [", absl::StrJoin(tensor.shape, ", "),
+                                          "], but the rotated pairs are ", config.rope_dim / 2));
   }
-  if (tensor->cols() != config->rope_dim / 2 || tensor->rows() != 1) {
-    return file.Error(field, absl::StrCat("has shape [", absl::StrJoin(tensor->shape, ", "),
-                                          "], but the rotated pairs are ", config->rope_dim / 2));
-  }
-  QUANTD_ASSIGN_OR_RETURN(config->rope_factors, ReadFloats(file, *tensor));
-  for (const float factor : config->rope_factors) {
+  QUANTD_ASSIGN_OR_RETURN(std::vector<float> factors, ReadFloats(file, tensor));
+  for (const float factor : factors) {
     if (!(factor > 0 && std::isfinite(factor))) {
       return file.Error(field, absl::StrCat("holds ", factor, "; factors must be above 0"));
     }
   }
+  return factors;
+}
+
+// Their presence is what "llama3" scaling means in GGUF. Models with LongRoPE have two sets.
+absl::Status ReadRopeFactors(const GgufFile& file, ModelConfig* config) {
+  const bool longrope = file.FindTensor(kShortRopeFactors) != nullptr;
+  const char* name = longrope ? kShortRopeFactors : kRopeFactors;
+  const GgufTensor* tensor = file.FindTensor(name);
+  if (tensor == nullptr) {
+    if (config->rope_scaling != RopeScaling::kLlama3) return absl::OkStatus();
+    return file.Error(absl::StrCat("tensor ", name),
+                      "is missing, but rope.scaling.type asks for it");
+  }
+  QUANTD_ASSIGN_OR_RETURN(config->rope_factors, ReadFactors(file, *tensor, *config));
+  const GgufTensor* for_long = file.FindTensor(kLongRopeFactors);
+  if (longrope && for_long != nullptr) {
+    QUANTD_ASSIGN_OR_RETURN(config->long_rope_factors, ReadFactors(file, *for_long, *config));
+    config->long_context = config->context;
+  }
+  if (longrope) config->context = std::min(config->context, config->rope_original_context);
   if (config->rope_scaling == RopeScaling::kNone) config->rope_scaling = RopeScaling::kLlama3;
   return absl::OkStatus();
 }

@@ -195,6 +195,43 @@ absl::Status ReadLlama3(const JsonValue& scaling, ModelConfig* config) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::vector<float>> ReadFactors(const JsonValue& scaling, const char* key,
+                                               const ModelConfig& config) {
+  QUANTD_ASSIGN_OR_RETURN(const JsonValue list, scaling.At(key));
+  QUANTD_ASSIGN_OR_RETURN(const std::vector<JsonValue> elements, list.Elements());
+  if (elements.size() != static_cast<size_t>(config.rope_dim / 2)) {
+    return list.Error(absl::StrCat("holds ", elements.size(),
+                                   " numbers, but the rotated pairs are ", config.rope_dim / 2));
+  }
+  std::vector<float> factors;
+  for (const JsonValue& element : elements) {
+    QUANTD_ASSIGN_OR_RETURN(const double factor, element.Number(kLeast, kMost));
+    factors.push_back(static_cast<float>(factor));
+  }
+  return factors;
+}
+
+/// LongRoPE (Phi-3): two sets of divisors, and attention sharpened by how far the context was
+/// stretched.
+absl::Status ReadLongRope(const JsonValue& scaling, ModelConfig* config) {
+  config->rope_scaling = RopeScaling::kLlama3;
+  QUANTD_ASSIGN_OR_RETURN(config->rope_factors, ReadFactors(scaling, "short_factor", *config));
+  QUANTD_ASSIGN_OR_RETURN(config->long_rope_factors, ReadFactors(scaling, "long_factor", *config));
+  QUANTD_ASSIGN_OR_RETURN(config->rope_original_context,
+                          ReadOriginalContext(scaling, config->rope_original_context));
+  const double original = config->rope_original_context;
+  QUANTD_ASSIGN_OR_RETURN(const double factor,
+                          scaling.Number("factor", config->context / original, kLeast, kMost));
+  const double usual =
+      factor <= 1 || original <= 1 ? 1 : std::sqrt(1 + std::log(factor) / std::log(original));
+  QUANTD_ASSIGN_OR_RETURN(const double magnitude,
+                          scaling.Number("attention_factor", usual, kLeast, kMost));
+  config->yarn_attn_factor = static_cast<float>(magnitude);
+  config->long_context = config->context;
+  config->context = std::min(config->context, config->rope_original_context);
+  return absl::OkStatus();
+}
+
 /// A kind of rope_type. ONE row per kind.
 struct RopeType {
   const char* name;
@@ -205,6 +242,8 @@ constexpr RopeType kRopeTypes[] = {
     {"linear", ReadLinear},
     {"yarn", ReadYarn},
     {"llama3", ReadLlama3},
+    {"longrope", ReadLongRope},
+    {"su", ReadLongRope},  // as it was called before
 };
 
 absl::Status ReadScaling(const JsonValue& scaling, ModelConfig* config) {
@@ -258,6 +297,8 @@ absl::Status ReadRope(const JsonValue& object, const Family& family, ModelConfig
                                      share, " leave ", config->rope_dim,
                                      " rotated dimensions; they must be even and at least 2"));
   }
+  QUANTD_ASSIGN_OR_RETURN(config->rope_original_context,
+                          ReadOriginalContext(object, config->context));
   return scaling ? ReadScaling(*scaling, config) : absl::OkStatus();
 }
 

@@ -74,6 +74,7 @@ absl::StatusOr<std::unique_ptr<Model>> Model::Load(const Checkpoint& checkpoint,
                                                    const KernelSet& kernels, ThreadPool& pool,
                                                    const LoadOptions& options) {
   QUANTD_ASSIGN_OR_RETURN(ModelConfig config, ReadModelConfig(checkpoint));
+  config.UseContext(options.context);
   QUANTD_ASSIGN_OR_RETURN(Weights weights, LoadWeights(checkpoint, config, kernels, pool, options));
   const std::vector<std::vector<const PackedWeight*>> packed = PackedWeights(weights, config);
   if (options.packed) {

@@ -31,6 +31,8 @@ struct LoadOptions {
   /// Decodes every matrix to F32: what the file's weights are worth in exact arithmetic. Slow and
   /// large; for evaluation.
   bool decode_to_float = false;
+  /// As for ModelConfig::UseContext.
+  int32_t context = 0;
 };
 
 /// What one weight became at load: its format in the file and the kernels that will multiply it.

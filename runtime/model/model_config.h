@@ -31,7 +31,7 @@ struct ModelConfig {
   int32_t kv_heads = 0;  ///< divides heads
   int32_t head_dim = 0;
   int32_t ff = 0;       ///< feed-forward length
-  int32_t context = 0;  ///< longest sequence the model was trained for, tokens
+  int32_t context = 0;  ///< longest sequence the model was trained for, tokens; see UseContext
   float rms_eps = 0;
   int32_t rope_dim = 0;       ///< even, <= head_dim
   bool rope_adjacent = true;  ///< rotate pairs (2i, 2i+1); else halves
@@ -43,6 +43,9 @@ struct ModelConfig {
         yarn_beta_slow = 1.0f;
   std::vector<float>
       rope_factors;  ///< [rope_dim / 2] frequency divisors (rope_freqs.weight); empty = ones
+  /// LongRoPE: divisors for longer sequences, of up to so many tokens. Empty, 0: none.
+  std::vector<float> long_rope_factors;
+  int32_t long_context = 0;
   bool tied_output = false;  ///< no output.weight: token_embd is used
 
   // Where the families differ.
@@ -64,6 +67,14 @@ struct ModelConfig {
   int32_t experts_used = 0;   ///< of them, for each row
   int32_t expert_ff = 0;      ///< feed-forward length of each
   bool normalize_experts = true;  ///< weights of the chosen experts sum to 1
+
+  /// Sets the context to at most `tokens`; 0 changes nothing. Models with LongRoPE have two sets of
+  /// divisors, and rotate all keys of a sequence by one of them. Up to their original context it is
+  /// the short one, as in transformers for texts of that length. Only a longer context that is
+  /// asked for brings the long one, which then holds for all sequences, short ones too: one that
+  /// grows across the border, or shares blocks with a longer one, is as if it had been long from
+  /// the start.
+  void UseContext(int32_t tokens);
 
   int64_t q_dim() const { return int64_t{heads} * head_dim; }
   /// Tokens that a row of `layer` sees at most, its own included; 0 = all.

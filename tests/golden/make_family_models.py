@@ -15,6 +15,7 @@ numbers. Prompts are longer than the sliding windows. Needs torch, transformers 
 import argparse
 import copy
 import json
+import math
 import pathlib
 import shutil
 import tempfile
@@ -55,12 +56,19 @@ FAMILIES = {
                          "sliding_attention": rope(500.0)})),
     "phi3": ("phi3", transformers.Phi3Config(**BASE, sliding_window=8, original_max_position_embeddings=128,
                                              rope_parameters=rope(1000.0, partial_rotary_factor=0.5))),
+    # Case 0 stays within the original context, case 1 does not: transformers then takes the other factors.
+    "phi3-longrope": ("phi3", transformers.Phi3Config(**BASE, original_max_position_embeddings=16, rope_parameters=dict(
+        rope_type="longrope", rope_theta=1000.0, partial_rotary_factor=0.5, original_max_position_embeddings=16,
+        short_factor=[1.0, 1.5], long_factor=[2.0, 5.0]))),
     "mixtral": ("llama", transformers.MixtralConfig(**BASE, num_local_experts=4, num_experts_per_tok=2,
                                                     rope_parameters=rope(1000.0))),
     "qwen3moe": ("qwen3moe", transformers.Qwen3MoeConfig(**BASE, head_dim=16, moe_intermediate_size=24, num_experts=6,
                                                          num_experts_per_tok=3, norm_topk_prob=True,
                                                          rope_parameters=rope(1000.0))),
 }
+
+
+SEEDS = {"phi3-longrope": 21, "mixtral": 8, "qwen3moe": 9}  # others: by their order
 
 
 def make_model(config, seed):
@@ -118,6 +126,12 @@ def write_metadata(writer, config, name):
     if rope_parameters["rope_type"] == "linear":
         writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
         writer.add_rope_scaling_factor(rope_parameters["factor"])
+    if rope_parameters["rope_type"] == "longrope":
+        original = rope_parameters["original_max_position_embeddings"]
+        stretched = config.max_position_embeddings / original
+        writer.add_rope_scaling_type(gguf.RopeScalingType.LONGROPE)
+        writer.add_rope_scaling_orig_ctx_len(original)
+        writer.add_rope_scaling_attn_factors(math.sqrt(1 + math.log(stretched) / math.log(original)))
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     if head_dim != config.hidden_size // config.num_attention_heads:
         writer.add_key_length(head_dim)
@@ -156,6 +170,10 @@ def write_gguf(path, architecture, config, tensors):
         ours = names.get_name(name, try_suffixes=(".weight", ".bias"))
         assert ours is not None, name
         writer.add_tensor(ours, numpy.ascontiguousarray(value.numpy()))
+    for length in ("long", "short"):
+        factors = config.rope_parameters.get(f"{length}_factor")
+        if factors:
+            writer.add_tensor(f"rope_factors_{length}.weight", numpy.array(factors, numpy.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -206,7 +224,7 @@ def main():
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     for name in args.names or FAMILIES:
-        make(args.out, name, seed=1 + list(FAMILIES).index(name))
+        make(args.out, name, seed=SEEDS.get(name, 1 + list(FAMILIES).index(name)))
 
 
 if __name__ == "__main__":

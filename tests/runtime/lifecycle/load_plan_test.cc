@@ -110,6 +110,16 @@ TEST(PlanLoadTest, ContextIsCappedAndKvTypeChosen) {
   EXPECT_EQ(PlanLoad(spec, kPlenty)->context, 256);
 }
 
+TEST(PlanLoadTest, LongRopeGoesBeyondItsOriginalContextIfAsked) {
+  ModelSpec spec = DemoSpec("a");
+  spec.path = SourcePath("tests/golden/families/phi3-longrope");
+  EXPECT_EQ(PlanLoad(spec, kPlenty)->context, 16);
+  spec.max_context = 100;
+  EXPECT_EQ(PlanLoad(spec, kPlenty)->context, 100);
+  spec.max_context = 1000;
+  EXPECT_EQ(PlanLoad(spec, kPlenty)->context, 128);
+}
+
 TEST(PlanLoadTest, F32ModelsGetAnF32Cache) {
   QUANTD_NEED_TEST_DATA(path, "models/stories260K-f32.gguf");
   ModelSpec spec = DemoSpec("a");

@@ -165,6 +165,33 @@ TEST(HfHyperParametersTest, Llama3SlowsSlowPairsDown) {
   EXPECT_NEAR(config->rope_factors[30], 1 / (0.4072 / 8 + 0.5928), 1e-3);
 }
 
+TEST(HfHyperParametersTest, LongRopeHasTwoSetsOfFactors) {
+  TinyHfModel tiny;
+  tiny.keys["max_position_embeddings"] = "4096";
+  tiny.keys["original_max_position_embeddings"] = "64";
+  tiny.keys["rope_scaling"] =
+      R"({"type": "su", "short_factor": [1, 1.5], "long_factor": [2.0, 4]})";
+  auto config = Read(tiny);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->context, 64);
+  EXPECT_EQ(config->rope_factors, (std::vector<float>{1, 1.5}));
+  EXPECT_NEAR(config->yarn_attn_factor, std::sqrt(2), 1e-6);  // 4096 is 64 squared
+  ModelConfig shorter = *config, longer = *config, longest = *config;
+  shorter.UseContext(40);
+  EXPECT_EQ(shorter.context, 40);
+  EXPECT_EQ(shorter.rope_factors, config->rope_factors);
+  longer.UseContext(65);
+  EXPECT_EQ(longer.context, 65);
+  EXPECT_EQ(longer.rope_factors, (std::vector<float>{2, 4}));
+  longest.UseContext(1 << 30);
+  EXPECT_EQ(longest.context, 4096);
+  for (const char* bad : {"[1]", "[1, 0]", "[1, \"x\"]", "2", "null"}) {
+    tiny.keys["rope_scaling"] = absl::StrCat(
+        R"({"rope_type": "longrope", "short_factor": [1, 1], "long_factor": )", bad, "}");
+    EXPECT_THAT(std::string(Read(tiny).status().message()), HasSubstr("long_factor"));
+  }
+}
+
 TEST(HfHyperParametersTest, Experts) {
   TinyHfModel mixtral;
   mixtral.keys["num_local_experts"] = "8";
