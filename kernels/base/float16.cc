@@ -1,6 +1,7 @@
 #include "kernels/base/float16.h"
 
 #include <bit>
+#include <cmath>
 
 namespace quantd {
 
@@ -52,6 +53,24 @@ float E4M3ToFloat(uint8_t value) {
   // difference of the biases, 127 - 7; the multiplication mends that, for subnormals too.
   const float scaled = std::bit_cast<float>(magnitude << 20) * 0x1p120f;
   return std::bit_cast<float>(std::bit_cast<uint32_t>(scaled) | sign);
+}
+
+uint8_t FloatToE4M3(float value) {
+  constexpr uint8_t kLargest = 0x7e, kNan = 0x7f;
+  constexpr float kLargestValue = 448, kLeastNormal = 0x1p-6f, kLeastSubnormal = 0x1p-9f;
+  const uint8_t sign = std::signbit(value) ? 0x80 : 0;
+  const float magnitude = std::fabs(value);
+  if (std::isnan(value)) return sign | kNan;
+  if (magnitude >= kLargestValue) return sign | kLargest;
+  if (magnitude < kLeastNormal) {
+    // The largest may round up to 8, which is the code of the least normal number.
+    return sign | static_cast<uint8_t>(std::nearbyint(magnitude / kLeastSubnormal));
+  }
+  int exponent = 0;
+  const float fraction = std::frexp(magnitude, &exponent);  // in [0.5, 1)
+  // A fraction that rounds up to 8 carries into the exponent.
+  const int eighths = static_cast<int>(std::nearbyint((2 * fraction - 1) * 8));
+  return sign | static_cast<uint8_t>(((exponent + 6) << 3) + eighths);
 }
 
 }  // namespace quantd

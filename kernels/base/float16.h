@@ -15,6 +15,8 @@ uint16_t FloatToBFloat16(float value);
 
 /// The 8-bit float E4M3 (OCP, "fn": 0x7f and 0xff are NaN, there is no infinity) -> binary32.
 float E4M3ToFloat(uint8_t value);
+/// Round to nearest even; beyond the largest value, 448, that value; NaN becomes NaN.
+uint8_t FloatToE4M3(float value);
 
 }  // namespace quantd
 

@@ -8,7 +8,12 @@
 
 namespace quantd {
 
-CodeGrid::CodeGrid(const QuantFormat& format) : table_(TableValues(format.table)) {
+CodeGrid::CodeGrid(const QuantFormat& format)
+    : e4m3_(format.code == CodeType::kF8E4M3), table_(TableValues(format.table)) {
+  if (e4m3_) {
+    outermost_ = E4M3ToFloat(0x7e);
+    return;
+  }
   if (table_.empty()) {
     max_code_ = (1 << format.bits) - 1;
     if (format.zero == ZeroType::kMidpoint) {
@@ -34,6 +39,10 @@ CodeGrid::CodeGrid(const QuantFormat& format) : table_(TableValues(format.table)
 
 void CodeGrid::Nearest(const float* weights, int count, float offset, float inverse,
                        uint8_t* codes) const {
+  if (e4m3_) {
+    for (int i = 0; i < count; ++i) codes[i] = FloatToE4M3((weights[i] - offset) * inverse);
+    return;
+  }
   if (table_.empty()) {
     for (int i = 0; i < count; ++i) {
       codes[i] = static_cast<uint8_t>(NearestInteger((weights[i] - offset) * inverse));
@@ -47,6 +56,12 @@ void CodeGrid::Nearest(const float* weights, int count, float offset, float inve
 
 void CodeGrid::NearestValues(const float* weights, int count, float offset, float inverse,
                              float* values) const {
+  if (e4m3_) {
+    for (int i = 0; i < count; ++i) {
+      values[i] = E4M3ToFloat(FloatToE4M3((weights[i] - offset) * inverse));
+    }
+    return;
+  }
   if (table_.empty()) {
     for (int i = 0; i < count; ++i) {
       values[i] = static_cast<float>(NearestInteger((weights[i] - offset) * inverse)) - bias_;

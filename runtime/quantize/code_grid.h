@@ -5,19 +5,21 @@
 #include <cstdint>
 
 #include "absl/types/span.h"
+#include "kernels/base/float16.h"
 #include "kernels/base/quant_format.h"
 
 namespace quantd {
 
 /// The values that the codes of a format stand for before scaling, and the way back from a value to
-/// the nearest code. A value type, immutable after construction. Formats with integer codes or a
-/// table of 16 values.
+/// the nearest code. A value type, immutable after construction. Formats with integer codes, a
+/// table of 16 values, or bytes in E4M3.
 class CodeGrid {
  public:
   explicit CodeGrid(const QuantFormat& format);
 
   /// Value of a code: code - 2^(bits-1) for kMidpoint, the code itself for kMin, else the table's.
   float Value(uint8_t code) const {
+    if (e4m3_) return E4M3ToFloat(code);
     return table_.empty() ? static_cast<float>(code) - bias_ : table_[code];
   }
   /// The value of largest magnitude, that a group's extreme weight is put on. It has a sign where
@@ -48,10 +50,11 @@ class CodeGrid {
     return rank;
   }
 
+  bool e4m3_ = false;
   float bias_ = 0;
   int min_code_ = 0, max_code_ = 0;
   float outermost_ = 0;
-  absl::Span<const float> table_;  ///< empty for integer codes
+  absl::Span<const float> table_;  ///< empty for integer codes and E4M3
   float bounds_[kTableSize - 1];   ///< halfway between neighbouring values, ascending
   uint8_t sorted_[kTableSize];     ///< codes by value, ascending
 };

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <vector>
 
-#include "kernels/base/check.h"
+#include "kernels/base/float16.h"
 #include "runtime/quantize/code_grid.h"
 #include "runtime/quantize/scale_rounding.h"
 #include "runtime/quantize/super_group.h"
@@ -32,6 +32,17 @@ double SquaredError(const CodeGrid& grid, float scale, const float* weights, int
   return sum;
 }
 
+float RoundFloat(CodeType type, float value) {
+  switch (type) {
+    case CodeType::kF16:
+      return HalfToFloat(FloatToHalf(value));
+    case CodeType::kBF16:
+      return BFloat16ToFloat(FloatToBFloat16(value));
+    default:
+      return value;
+  }
+}
+
 /// One row, group by group.
 class RowQuantizer {
  public:
@@ -55,18 +66,20 @@ class RowQuantizer {
       const int64_t at = first_group_ + g;
       out_.scales[at] = fit.scale;
       if (has_min()) out_.mins[at] = fit.min;
+      if (has_zero()) out_.zeros[at] = ZeroPoint(fit);
       AssignCodes(g, fit);
     }
   }
 
  private:
   bool has_min() const { return format_.zero == ZeroType::kMin; }
+  bool has_zero() const { return format_.zero == ZeroType::kCode; }
   const float* GroupWeights(int64_t group) const { return weights_ + group * group_size_; }
 
   /// The unrounded scale and min that take the group's extremes to the outermost codes.
   GroupFit Fit(int64_t group) const {
     const float* weights = GroupWeights(group);
-    if (!has_min()) {
+    if (!has_min() && !has_zero()) {
       const float extreme = Extreme(weights, group_size_);
       // A scale of either sign puts the extreme on the further side; a grid that is as wide on
       // both needs none.
@@ -74,13 +87,21 @@ class RowQuantizer {
       return {(symmetric ? std::fabs(extreme) : extreme) / grid_.outermost(), 0};
     }
     auto [low, high] = std::minmax_element(weights, weights + group_size_);
-    // With two levels the mins of a super-group share a sign: zero is always on the grid.
-    const float min = format_.two_level() ? std::min(*low, 0.0f) : *low;
+    // With two levels the mins of a super-group share a sign, and a zero point is a code: zero is
+    // always on the grid.
+    const float min = format_.two_level() || has_zero() ? std::min(*low, 0.0f) : *low;
+    const float max = has_zero() ? std::max(*high, 0.0f) : *high;
     const float steps = static_cast<float>(grid_.max_code());
-    return {*high / steps - min / steps, min};
+    return {max / steps - min / steps, min};
+  }
+
+  /// The code that stands for zero, of a fit whose min is at most zero.
+  uint8_t ZeroPoint(const GroupFit& fit) const {
+    return static_cast<uint8_t>(std::nearbyint(-fit.min * InverseScale(fit.scale)));
   }
 
   GroupFit Round(GroupFit fit, int64_t group) const {
+    if (has_zero()) return {fit.scale, -fit.scale * static_cast<float>(ZeroPoint(fit))};
     const GroupFit rounded = {RoundScale(format_.scale, fit.scale),
                               has_min() ? RoundScale(format_.scale, fit.min) : 0};
     if (format_.scale != ScaleType::kE8M0) return rounded;
@@ -117,14 +138,10 @@ class RowQuantizer {
 
 }  // namespace
 
-bool CanQuantize(const QuantFormat& format) {
-  return format.code != CodeType::kF8E4M3 && format.zero != ZeroType::kCode;
-}
-
 void QuantizeRow(const float* weights, int64_t row, QuantTensor* out) {
-  QUANTD_CHECK(CanQuantize(out->format), "the grid and the scales would be another format's");
   if (out->format.is_float()) {
-    std::copy(weights, weights + out->cols, out->values.begin() + row * out->cols);
+    std::transform(weights, weights + out->cols, out->values.begin() + row * out->cols,
+                   [type = out->format.code](float weight) { return RoundFloat(type, weight); });
     return;
   }
   RowQuantizer(weights, row, out).Run();

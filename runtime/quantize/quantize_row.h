@@ -7,14 +7,11 @@
 
 namespace quantd {
 
-/// Whether QuantizeRow knows the format: all named ones but FP8, with any group.
-bool CanQuantize(const QuantFormat& format);
-
 /// Quantizes one row of out->cols finite floats into row `row` of *out, whose format and buffers
 /// were set by Resize, with the simple rule: a group's scale (and min) put its extreme weights on
 /// the outermost codes, and every weight gets the nearest code. Scales and mins are numbers that
-/// format.scale stores exactly. Fast, for synthetic models and tests. Thread-safe for different
-/// rows. The format must be one that CanQuantize.
+/// format.scale stores exactly. Float formats round the weights. Fast, for synthetic models
+/// and tests. Thread-safe for different rows.
 void QuantizeRow(const float* weights, int64_t row, QuantTensor* out);
 
 }  // namespace quantd

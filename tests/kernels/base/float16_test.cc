@@ -71,5 +71,21 @@ TEST(BFloat16, RoundsToNearestEven) {
   }
 }
 
+TEST(FloatToE4M3, IsTheNearestValueWithTiesToEven) {
+  for (int code = 0; code < 256; ++code) {
+    const float value = E4M3ToFloat(static_cast<uint8_t>(code));
+    EXPECT_EQ(FloatToE4M3(value), code);
+    const int magnitude = code & 0x7f;
+    if (magnitude >= 0x7e) continue;  // no neighbour further out
+    const float next = E4M3ToFloat(static_cast<uint8_t>(code + 1)), middle = (value + next) / 2;
+    EXPECT_EQ(FloatToE4M3(middle), code + (code & 1)) << code;
+    EXPECT_EQ(FloatToE4M3(std::nextafter(middle, value)), code) << code;
+    EXPECT_EQ(FloatToE4M3(std::nextafter(middle, next)), code + 1) << code;
+  }
+  EXPECT_EQ(FloatToE4M3(1e30f), 0x7e);
+  EXPECT_EQ(FloatToE4M3(-INFINITY), 0xfe);
+  EXPECT_EQ(FloatToE4M3(NAN) & 0x7f, 0x7f);
+}
+
 }  // namespace
 }  // namespace quantd
