@@ -55,7 +55,7 @@ absl::StatusOr<std::shared_ptr<ServedModel>> ServedModel::FromPlan(LoadPlan plan
   served->kv_blocks_ = plan.kv_blocks;
   served->max_context_ = plan.context;
   served->file_bytes_ = plan.checkpoint->file_bytes();
-  served->format_ = std::move(plan.format);
+  served->format_ = options.quantize_to ? FormatName(*options.quantize_to) : std::move(plan.format);
 
   LoadOptions load_options = options;
   load_options.context = plan.context;

@@ -15,18 +15,19 @@ namespace {
 // Rows of a typical batched step, for which the report names a kernel.
 constexpr int64_t kReportedBatch = 32;
 
-// One report per matrix of the model. The format of the checkpoint decides, or F32: PackWeight
-// keeps it.
+// One report per matrix of the model. Its format is the checkpoint's, unless the options change
+// it: PackWeight keeps it.
 absl::StatusOr<std::vector<WeightReport>> ReportMatrices(const Checkpoint& checkpoint,
                                                          const ModelConfig& config,
                                                          const KernelSet& kernels,
-                                                         bool decode_to_float) {
+                                                         const LoadOptions& options) {
   std::vector<WeightReport> reports;
   for (const TensorSpec& spec : ModelTensors(config)) {
     if (spec.vector) continue;
     const CheckpointTensor* tensor = checkpoint.Find(spec.name);
     QUANTD_CHECK(tensor != nullptr, "ReadModelConfig found every required tensor");
-    const QuantFormat& format = decode_to_float ? kF32 : tensor->format;
+    const QuantFormat weights = LoadedFormat(*tensor, options);
+    const QuantFormat format = options.decode_to_float ? kF32 : weights;
     if (!kernels.SupportsFormat(format)) {
       return checkpoint.Unsupported(absl::StrCat("tensor ", tensor->stored),
                                     absl::StrCat("no kernel takes ", FormatName(format)));
@@ -37,7 +38,7 @@ absl::StatusOr<std::vector<WeightReport>> ReportMatrices(const Checkpoint& check
     const GemmKernelInfo decode = kernel(1);
     WeightReport report;
     report.name = spec.name;
-    report.format = FormatName(tensor->format);
+    report.format = FormatName(weights);
     report.n = spec.rows;
     report.k = spec.cols;
     report.file_bytes = tensor->bytes;
@@ -83,7 +84,7 @@ absl::StatusOr<std::unique_ptr<Model>> Model::Load(const Checkpoint& checkpoint,
     options.packed(all);
   }
   QUANTD_ASSIGN_OR_RETURN(std::vector<WeightReport> reports,
-                          ReportMatrices(checkpoint, config, kernels, options.decode_to_float));
+                          ReportMatrices(checkpoint, config, kernels, options));
   QUANTD_CHECK(packed.size() == reports.size(), "every matrix of the model is reported");
   for (size_t i = 0; i < packed.size(); ++i) {
     for (const PackedWeight* matrix : packed[i]) reports[i].packed_bytes += matrix->bytes();
@@ -128,7 +129,7 @@ void Model::ObserveInputs(const InputObserver& observer) {
 absl::StatusOr<std::vector<WeightReport>> ReportWeights(const Checkpoint& checkpoint,
                                                         const KernelSet& kernels) {
   QUANTD_ASSIGN_OR_RETURN(const ModelConfig config, ReadModelConfig(checkpoint));
-  return ReportMatrices(checkpoint, config, kernels, /*decode_to_float=*/false);
+  return ReportMatrices(checkpoint, config, kernels, {});
 }
 
 }  // namespace quantd

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,8 +29,11 @@ struct LoadOptions {
   std::function<bool(const LoadProgress&)> progress;
   /// Called once with all packed matrices, before the report names their kernels.
   std::function<void(absl::Span<const PackedWeight* const>)> packed;
-  /// Decodes every matrix to F32: what the file's weights are worth in exact arithmetic. Slow and
-  /// large; for evaluation.
+  /// Quantizes every matrix to this format (QuantizedTo) as it is packed, instead of keeping the
+  /// file's: what a file of it would be worth. The file's matrices must be floats.
+  std::optional<QuantFormat> quantize_to;
+  /// Decodes every matrix, quantized or not, to F32: what its weights are worth in exact
+  /// arithmetic. Slow and large; for evaluation.
   bool decode_to_float = false;
   /// As for ModelConfig::UseContext.
   int32_t context = 0;
@@ -54,7 +58,8 @@ class Model {
  public:
   /// Reads, validates and packs every tensor, giving the files' pages back as it goes. `kernels`
   /// and `pool` must outlive the model; `checkpoint` need not. Errors: DATA_LOSS naming the
-  /// tensor, CANCELLED, RESOURCE_EXHAUSTED.
+  /// tensor, CANCELLED, RESOURCE_EXHAUSTED; INVALID_ARGUMENT naming the tensor that
+  /// options.quantize_to does not suit.
   static absl::StatusOr<std::unique_ptr<Model>> Load(const Checkpoint& checkpoint,
                                                      const KernelSet& kernels, ThreadPool& pool,
                                                      const LoadOptions& options);

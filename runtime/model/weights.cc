@@ -13,6 +13,7 @@
 #include "kernels/base/check.h"
 #include "kernels/base/status_macros.h"
 #include "runtime/model/row_range.h"
+#include "runtime/quantize/quantized_source.h"
 #include "runtime/quantize/row_floats.h"
 
 namespace quantd {
@@ -63,6 +64,7 @@ struct Rows {
   Size count;
 };
 constexpr size_t kMaxSlots = 3;
+constexpr char kRouter[] = "ffn_gate_inp";
 struct LayerMatrix {
   const char* name;
   std::array<Rows, kMaxSlots> slots;  // the first without a slot ends them
@@ -89,7 +91,7 @@ constexpr LayerMatrix kLayerMatrices[] = {
      One,
      FusedGateUp},
     {"ffn_down", {{{Ffn<&FeedForward::down>, Dim}}}, Ff, One, Dense},
-    {"ffn_gate_inp", {{{Own<&LayerWeights::router>, Experts}}}, Dim, One, Moe},
+    {kRouter, {{{Own<&LayerWeights::router>, Experts}}}, Dim, One, Moe},
     {"ffn_gate_exps", {{{Expert<&FeedForward::gate>, ExpertFf}}}, Dim, Experts, Moe},
     {"ffn_up_exps", {{{Expert<&FeedForward::up>, ExpertFf}}}, Dim, Experts, Moe},
     {"ffn_down_exps", {{{Expert<&FeedForward::down>, Dim}}}, ExpertFf, Experts, Moe},
@@ -184,7 +186,9 @@ class Loader {
     auto source = sources.begin();
     int64_t begin = 0;  // in *source
     for (size_t i = 0; i < out.size(); ++i) {
-      if (begin == 0 && options_.decode_to_float) *source = DecodedToFloat(std::move(*source));
+      if (begin == 0) {
+        QUANTD_ASSIGN_OR_RETURN(*source, Converted(tensor, std::move(*source)));
+      }
       const int64_t count =
           rows.empty() ? tensor.rows() / static_cast<int64_t>(out.size()) : rows[i];
       const RowRange range(**source, begin, count);
@@ -213,6 +217,31 @@ class Loader {
     const CheckpointTensor* tensor = checkpoint_.Find(name);
     QUANTD_CHECK(tensor != nullptr, "ValidateTensors found every required tensor");
     return *tensor;
+  }
+
+  // The source in the format that the options ask for.
+  absl::StatusOr<std::unique_ptr<WeightSource>> Converted(
+      const CheckpointTensor& tensor, std::unique_ptr<WeightSource> source) const {
+    if (!(LoadedFormat(tensor, options_) == tensor.format)) {
+      QUANTD_RETURN_IF_ERROR(CheckQuantizable(*source, tensor));
+      source = QuantizedTo(*options_.quantize_to, std::move(source));
+    }
+    if (options_.decode_to_float) source = DecodedToFloat(std::move(source));
+    return source;
+  }
+
+  absl::Status CheckQuantizable(const WeightSource& source, const CheckpointTensor& tensor) const {
+    const QuantFormat& format = *options_.quantize_to;
+    std::string why;
+    if (!source.format().is_float()) {
+      why = "is quantized already";
+    } else if (source.cols() % format.k_multiple() != 0) {
+      why = absl::StrCat("has rows of ", source.cols(), " weights, no multiple of the ",
+                         format.k_multiple(), " of a block of ", FormatName(format));
+    }
+    if (why.empty()) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrCat(checkpoint_.path(), ": tensor ", tensor.stored, ": ", why));
   }
 
   absl::Status Done(const CheckpointTensor& tensor) {
@@ -328,6 +357,11 @@ absl::Status ValidateTensors(const Checkpoint& checkpoint, const ModelConfig& co
                                   "the model needs another");
   }
   return absl::OkStatus();
+}
+
+QuantFormat LoadedFormat(const CheckpointTensor& tensor, const LoadOptions& options) {
+  const bool router = absl::EndsWith(tensor.name, absl::StrCat(".", kRouter, ".weight"));
+  return router ? tensor.format : options.quantize_to.value_or(tensor.format);
 }
 
 absl::StatusOr<Weights> LoadWeights(const Checkpoint& checkpoint, const ModelConfig& config,

@@ -70,6 +70,11 @@ std::vector<TensorSpec> ModelTensors(const ModelConfig& config);
 /// build has no use for.
 absl::Status ValidateTensors(const Checkpoint& checkpoint, const ModelConfig& config);
 
+/// What a matrix holds after it was loaded, before any decoding to floats: options.quantize_to or
+/// its own format. The matrix that picks experts is never quantized, since its errors would be
+/// those of the choice.
+QuantFormat LoadedFormat(const CheckpointTensor& tensor, const LoadOptions& options);
+
 /// Reads and packs every tensor; see Model::Load.
 absl::StatusOr<Weights> LoadWeights(const Checkpoint& checkpoint, const ModelConfig& config,
                                     const KernelSet& kernels, ThreadPool& pool,

@@ -22,7 +22,7 @@ struct LoadedModel {
 };
 
 inline LoadedModel LoadModelOrDie(const std::string& path, const std::string& isa = "",
-                                  int threads = 2) {
+                                  int threads = 2, const LoadOptions& options = {}) {
   LoadedModel loaded;
   auto kernels = KernelSet::Create(ProbeHardware(), KernelOverride{isa, ""});
   if (!kernels.ok()) ADD_FAILURE() << kernels.status();
@@ -30,7 +30,7 @@ inline LoadedModel LoadModelOrDie(const std::string& path, const std::string& is
   loaded.pool = std::make_unique<ThreadPool>(threads);
   auto checkpoint = Checkpoint::Open(path);
   if (!checkpoint.ok()) ADD_FAILURE() << checkpoint.status();
-  auto model = Model::Load(**checkpoint, *loaded.kernels, *loaded.pool, {});
+  auto model = Model::Load(**checkpoint, *loaded.kernels, *loaded.pool, options);
   if (!model.ok()) ADD_FAILURE() << model.status();
   loaded.model = *std::move(model);
   return loaded;

@@ -254,5 +254,56 @@ TEST(Model, ObserverSeesTheInputOfEveryProduct) {
   EXPECT_EQ(rows["output.weight"], 1);
 }
 
+absl::StatusOr<std::unique_ptr<Model>> LoadQuantized(const LoadedModel& with, const char* path,
+                                                     const QuantFormat& format) {
+  const auto checkpoint = Checkpoint::Open(SourcePath(path));
+  LoadOptions options;
+  options.quantize_to = format;
+  return Model::Load(**checkpoint, *with.kernels, *with.pool, options);
+}
+
+TEST(QuantizeTo, GivesTheModelThatAFileOfTheFormatHolds) {
+  const LoadedModel full = LoadModelOrDie(SourcePath(kShakespeareF16));
+  const std::vector<int32_t> prompt = {1, 40, 7, 300, 12};
+  const std::vector<float> expected =
+      Sequences(*full.model, KvType::kF32, 1).Step({{0, prompt}})[0];
+  double last_error = 0;
+  // Fewer bits, fewer bytes, larger error, but never another model.
+  for (const QuantFormat& format : {kF16, kQ8_0, kQ6_K, kQ4_0}) {
+    const auto model = LoadQuantized(full, kShakespeareF16, format);
+    ASSERT_TRUE(model.ok()) << model.status();
+    EXPECT_EQ((*model)->Report()[0].format, FormatName(format));
+    EXPECT_EQ((*model)->weight_bytes() < full.model->weight_bytes(), format != kF16);
+    const std::vector<float> logits = Sequences(**model, KvType::kF32, 1).Step({{0, prompt}})[0];
+    double error = 0, size = 0;
+    for (size_t i = 0; i < logits.size(); ++i) {
+      error += std::pow(logits[i] - expected[i], 2);
+      size += std::pow(expected[i], 2);
+    }
+    error = std::sqrt(error / size);
+    if (format == kF16) {
+      EXPECT_EQ(error, 0);
+    } else {
+      EXPECT_GT(error, last_error) << FormatName(format);
+    }
+    EXPECT_LT(error, 0.2) << FormatName(format);
+    last_error = error;
+  }
+}
+
+TEST(QuantizeTo, RefusesWhatItCannotDoAndNamesTheTensor) {
+  const LoadedModel with = LoadModelOrDie(SourcePath(kShakespeareF16));
+  const auto error = [&](const char* path, const QuantFormat& format) {
+    const absl::Status status = LoadQuantized(with, path, format).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    return std::string(status.message());
+  };
+  EXPECT_NE(error(kShakespeareQ4, kQ8_0).find("token_embd.weight: is quantized already"),
+            std::string::npos);
+  EXPECT_NE(error(kShakespeareF16, AffineFormat(4, 208, ZeroType::kCode))
+                .find("token_embd.weight: has rows of 256 weights, no multiple of the 208"),
+            std::string::npos);
+}
+
 }  // namespace
 }  // namespace quantd
