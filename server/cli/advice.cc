@@ -1,6 +1,8 @@
 #include "server/cli/advice.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -21,24 +23,30 @@ double Rate(const AdviceRow& row, size_t workload) {
   return row.speed->workloads[workload].tokens_per_second;
 }
 
+/// By how much the perplexity rose, as a share.
+double Rise(const Advice& advice, const FormatLoss& loss) {
+  return loss.perplexity / *advice.full_perplexity - 1;
+}
+
 bool Usable(const AdviceRow& row) { return row.fits && row.speed && row.has_file_type; }
 
-/// Bits that a recommended format must have: kLeastBits, or the most that a usable one has.
-int LeastBits(const Advice& advice) {
-  int most = 0;
-  for (const AdviceRow& row : advice.rows) {
-    if (Usable(row)) most = std::max<int>(most, row.format.format.bits);
-  }
-  return std::min(most, kLeastBits);
+bool CostsLittle(const Advice& advice, const AdviceRow& row) {
+  if (!advice.full_perplexity) return row.format.format.bits >= kLeastBits;
+  return row.loss && Rise(advice, *row.loss) <= kAcceptableLoss;
+}
+
+/// Less is better; compares rows that are usable but all cost much.
+double Cost(const Advice& advice, const AdviceRow& row) {
+  if (!advice.full_perplexity) return -row.format.format.bits;
+  return row.loss ? row.loss->perplexity : std::numeric_limits<double>::infinity();
 }
 
 /// The fastest row of a workload among those that may be recommended.
 std::optional<size_t> Fastest(const Advice& advice, size_t workload) {
-  const int least_bits = LeastBits(advice);
   std::optional<size_t> best;
   for (size_t i = 0; i < advice.rows.size(); ++i) {
     const AdviceRow& row = advice.rows[i];
-    if (!Usable(row) || row.format.format.bits < least_bits) continue;
+    if (!Usable(row) || !CostsLittle(advice, row)) continue;
     if (!best || Rate(row, workload) > Rate(advice.rows[*best], workload)) best = i;
   }
   return best;
@@ -73,11 +81,21 @@ std::string ComparedWithF16(const Advice& advice, const AdviceRow& chosen) {
   return "";
 }
 
-std::string LossText() {
+std::string LossText(const Advice& advice, const AdviceRow& chosen) {
+  if (!advice.full_perplexity || !chosen.loss) {
+    return absl::StrFormat(
+        " What it costs in quality was not measured (--text does, given a model in full "
+        "precision); "
+        "formats below %d bits were left out unless nothing else fits.",
+        kLeastBits);
+  }
   return absl::StrFormat(
-      " What it costs in quality was not measured ('quantd eval' does); formats below %d bits were "
-      "left out unless nothing else fits.",
-      kLeastBits);
+      " Its perplexity is %.2f %% %s that of the full-precision model (KL divergence %.4f)%s.",
+      100 * std::abs(Rise(advice, *chosen.loss)),
+      Rise(advice, *chosen.loss) < 0 ? "below" : "above", chosen.loss->kl_mean,
+      CostsLittle(advice, chosen)
+          ? ""
+          : absl::StrFormat("; no format that fits stays within %.0f %%", 100 * kAcceptableLoss));
 }
 
 std::string LargeBatchText(const Advice& advice, size_t chosen) {
@@ -90,7 +108,7 @@ std::string LargeBatchText(const Advice& advice, size_t chosen) {
                          advice.rows[*best].format.name, FormatNumber(theirs), FormatNumber(ours));
 }
 
-Json RowJson(const AdviceRow& row) {
+Json RowJson(const Advice& advice, const AdviceRow& row) {
   Json json = {{"format", row.format.name}, {"gguf", row.has_file_type}};
   json["weight_bytes"] = row.weight_bytes > 0 ? Json(row.weight_bytes) : Json(nullptr);
   json["fits"] = row.fits;
@@ -105,13 +123,26 @@ Json RowJson(const AdviceRow& row) {
     }
     json["workloads"] = std::move(workloads);
   }
+  if (row.loss) {
+    json["perplexity"] = row.loss->perplexity;
+    json["perplexity_rise"] = Rise(advice, *row.loss);
+    json["kl_mean"] = row.loss->kl_mean;
+  }
   if (!row.note.empty()) json["note"] = row.note;
   return json;
 }
 
 }  // namespace
 
-std::optional<size_t> Recommended(const Advice& advice) { return Fastest(advice, kDecode); }
+std::optional<size_t> Recommended(const Advice& advice) {
+  if (const std::optional<size_t> best = Fastest(advice, kDecode)) return best;
+  std::optional<size_t> least;
+  for (size_t i = 0; i < advice.rows.size(); ++i) {
+    if (!Usable(advice.rows[i])) continue;
+    if (!least || Cost(advice, advice.rows[i]) < Cost(advice, advice.rows[*least])) least = i;
+  }
+  return least;
+}
 
 std::string RecommendationText(const Advice& advice) {
   const std::optional<size_t> index = Recommended(advice);
@@ -124,17 +155,18 @@ std::string RecommendationText(const Advice& advice) {
                       row.format.name, advice.context, Bytes(row.weight_bytes + advice.kv_bytes),
                       Bytes(advice.memory_bytes), FormatNumber(Rate(row, kDecode)),
                       kernel.native ? "native" : "emulated", kernel.how),
-      ComparedWithF16(advice, row), LossText(), LargeBatchText(advice, *index));
+      ComparedWithF16(advice, row), LossText(advice, row), LargeBatchText(advice, *index));
 }
 
 Json AdviceJson(const Advice& advice) {
   Json formats = Json::array();
-  for (const AdviceRow& row : advice.rows) formats.push_back(RowJson(row));
+  for (const AdviceRow& row : advice.rows) formats.push_back(RowJson(advice, row));
   const std::optional<size_t> index = Recommended(advice);
   Json json = {{"shape", ShapeJson(advice.config)},
                {"context", advice.context},
                {"kv_bytes", advice.kv_bytes},
                {"memory_bytes", advice.memory_bytes}};
+  if (advice.full_perplexity) json["full_perplexity"] = *advice.full_perplexity;
   json["formats"] = std::move(formats);
   json["recommended"] = index ? Json(advice.rows[*index].format.name) : Json(nullptr);
   json["reason"] = RecommendationText(advice);
@@ -149,6 +181,10 @@ std::string AdviceTable(const Advice& advice, int width) {
     columns.push_back({ColumnTitle(workload), kRight});
   }
   columns.push_back({"KERNELS"});
+  if (advice.full_perplexity) {
+    columns.push_back({"PERPLEXITY", kRight});
+    columns.push_back({"KL", kRight});
+  }
   columns.push_back({"NOTE"});
   Table table(std::move(columns));
   for (const AdviceRow& row : advice.rows) {
@@ -160,6 +196,12 @@ std::string AdviceTable(const Advice& advice, int width) {
       cells.push_back(row.speed ? FormatNumber(Rate(row, i)) : "-");
     }
     cells.push_back(row.speed ? NativeText(*row.speed) : "-");
+    if (advice.full_perplexity) {
+      cells.push_back(row.loss ? absl::StrFormat("%.4f (%+.2f %%)", row.loss->perplexity,
+                                                 100 * Rise(advice, *row.loss))
+                               : "-");
+      cells.push_back(row.loss ? absl::StrFormat("%.5f", row.loss->kl_mean) : "-");
+    }
     cells.push_back(row.note);
     table.AddRow(std::move(cells));
   }

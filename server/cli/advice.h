@@ -11,6 +11,12 @@
 
 namespace quantd {
 
+/// What quantizing to a format does to a model's predictions on a text.
+struct FormatLoss {
+  double perplexity = 0;
+  double kl_mean = 0;  ///< Kullback-Leibler divergence from the full-precision model, nats
+};
+
 /// What is known about one format for a model.
 struct AdviceRow {
   ComparedFormat format;
@@ -18,6 +24,7 @@ struct AdviceRow {
   int64_t weight_bytes = 0;    ///< 0: the model's rows do not suit the format
   bool fits = false;           ///< weights and KV cache, into memory
   std::optional<FormatSpeed> speed;
+  std::optional<FormatLoss> loss;
   std::string note;  ///< why something is missing
 };
 
@@ -28,20 +35,24 @@ struct Advice {
   int64_t kv_bytes = 0;      ///< of one sequence of `context` tokens
   int64_t memory_bytes = 0;  ///< that weights and KV cache may take
   std::vector<AdviceRow> rows;
+  /// Of the model in full precision; nothing when losses were not measured.
+  std::optional<double> full_perplexity;
 };
 
-/// Formats of fewer bits per weight change what a model says too much to be recommended unseen.
+/// Perplexity may rise by this share before a format counts as lossy.
+inline constexpr double kAcceptableLoss = 0.02;
+/// Without measured losses, formats of fewer bits per weight are not recommended.
 inline constexpr int kLeastBits = 4;
 
 /// Index of the recommended row, a pure function of the rows: of the formats that fit, have a file
-/// type and kLeastBits (if none does: those with the most bits), the one that decodes one sequence
-/// fastest. Nothing when no format fits.
+/// type and cost little (see above; if none does: the one that costs least), the one that decodes
+/// one sequence fastest. Nothing when no format fits.
 std::optional<size_t> Recommended(const Advice& advice);
 
 /// The recommendation and its reasons in a few sentences.
 std::string RecommendationText(const Advice& advice);
 
-/// {shape, context, kv_bytes, memory_bytes, formats: [...], recommended, reason}.
+/// {shape, context, kv_bytes, memory_bytes, full_perplexity, formats: [...], recommended, reason}.
 Json AdviceJson(const Advice& advice);
 
 /// One line per format, for people.

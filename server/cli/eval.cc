@@ -1,11 +1,14 @@
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
+#include "kernels/base/status_macros.h"
 #include "server/cli/commands.h"
 #include "server/cli/evaluation.h"
+#include "server/cli/format_rows.h"
 #include "server/cli/interrupt.h"
 #include "server/cli/json_output.h"
 #include "server/cli/local_runtime.h"
@@ -20,19 +23,35 @@ constexpr char kFloat[] = "float";  // --against: the model itself, decoded
 struct EvalOptions {
   std::string model, text;
   std::string against;  ///< "" = nothing, "float", or a model
+  std::string as;       ///< a format to quantize to first; "" = none
   int32_t chunk = 256;
   double limit = 0;  ///< 0 = none
   bool json = false;
   RuntimeFlags runtime;
 };
 
+/// How the model is loaded: as it is, or quantized.
+absl::StatusOr<LocalLoad> ModelLoading(const EvalOptions& options) {
+  LocalLoad loading;
+  if (options.as.empty()) return loading;
+  QUANTD_ASSIGN_OR_RETURN(const std::vector<ComparedFormat> formats,
+                          ChooseFormats({options.as}, "--as"));
+  loading.quantize_to = formats.front().format;
+  return loading;
+}
+
 /// Loads what the model is compared with; null when nothing is.
 absl::StatusOr<std::shared_ptr<ServedModel>> LoadReference(const EvalOptions& options,
                                                            const RuntimeContext& runtime) {
   if (options.against.empty()) return nullptr;
   const bool itself = options.against == kFloat;
+  LocalLoad loading;
+  if (itself) {
+    QUANTD_ASSIGN_OR_RETURN(loading, ModelLoading(options));
+    loading.decode_to_float = true;
+  }
   return LoadForOneSequence(runtime, itself ? options.model : options.against, options.runtime,
-                            {.decode_to_float = itself});
+                            loading);
 }
 
 void PrintAsJson(const EvalOptions& options, const ServedModel& served,
@@ -72,7 +91,9 @@ int Eval(const EvalOptions& options) {
   if (!text.ok()) return Fail(kCommand, text.status());
   const auto runtime = OpenRuntime(options.runtime);
   if (!runtime.ok()) return Fail(kCommand, runtime.status());
-  const auto served = LoadForOneSequence(**runtime, options.model, options.runtime);
+  const auto loading = ModelLoading(options);
+  if (!loading.ok()) return Fail(kCommand, loading.status());
+  const auto served = LoadForOneSequence(**runtime, options.model, options.runtime, *loading);
   if (!served.ok()) return Fail(kCommand, served.status());
 
   const absl::Status has_text = (*served)->tokenizer().CheckText();
@@ -125,6 +146,13 @@ void AddEval(CLI::App& app, CommandFn* run) {
                    "given 'float', with the model's own weights multiplied as floats")
       ->type_name("MODEL");
   command
+      ->add_option(
+          "--as", options->as,
+          "Quantize the matrices of MODEL, in F32, F16 or BF16, to this format first, in\n"
+          "memory, as 'quantd quantize --pure' does in a file. Beside the types of GGUF files\n"
+          "NF4, FP4, FP8, INT8 and INT4-g128-zero")
+      ->type_name("FORMAT");
+  command
       ->add_option("--max-perplexity", options->limit,
                    "Fail (exit code 1) when the result is above this; 0 = never")
       ->type_name("X")
@@ -145,6 +173,7 @@ void AddEval(CLI::App& app, CommandFn* run) {
       "Examples:\n"
       "  quantd eval model-Q4_0.gguf --text heldout.txt\n"
       "  quantd eval model-Q4_0.gguf --text heldout.txt --against model-f16.gguf\n"
+      "  quantd eval model-f16.gguf --as NF4 --text heldout.txt --against float\n"
       "  quantd eval model-Q4_0.gguf --text heldout.txt --max-perplexity 37.7 --json");
   command->callback([=] { *run = [options] { return Eval(*options); }; });
 }

@@ -1,5 +1,6 @@
 #include "server/cli/evaluation.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -44,13 +45,15 @@ absl::StatusOr<EvaluationText> ReadText(const std::string& path) {
   if (!in.is_open() || in.bad()) {
     return absl::NotFoundError(absl::StrCat(path, ": cannot be read: ", std::strerror(errno)));
   }
-  return EvaluationText{path, bytes.str()};
+  return EvaluationText{path, bytes.str(), /*max_tokens=*/0};
 }
 
 std::vector<int32_t> EncodeText(const ServedModel& served, const EvaluationText& text) {
   EncodeOptions options;
   options.add_bos = served.tokenizer().default_add_bos();
-  return served.tokenizer().Encode(text.bytes, options);
+  std::vector<int32_t> tokens = served.tokenizer().Encode(text.bytes, options);
+  if (text.max_tokens > 0) tokens.resize(std::min(tokens.size(), text.max_tokens));
+  return tokens;
 }
 
 ChunkOptions ReadingOptions(const ServedModel& served, int32_t chunk, const std::string& label,
@@ -76,7 +79,8 @@ absl::StatusOr<Evaluation> Evaluate(const ServedModel& served, const ServedModel
                      ": the two models cut it into different tokens; only models of one "
                      "vocabulary can be compared"));
   }
-  const std::string label = absl::StrCat("evaluating on ", BaseName(text.path));
+  const std::string label =
+      absl::StrCat("evaluating ", served.format(), " on ", BaseName(text.path));
   auto evaluation =
       EvaluateTokens(served, reference, tokens, ReadingOptions(served, chunk, label, quiet));
   if (evaluation.ok()) return evaluation;

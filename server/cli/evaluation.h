@@ -17,6 +17,7 @@ namespace quantd {
 struct EvaluationText {
   std::string path;  ///< for messages
   std::string bytes;
+  size_t max_tokens = 0;  ///< read only so many from its start; 0 = all
 };
 
 /// Reads the whole file. Errors: NOT_FOUND naming the path.

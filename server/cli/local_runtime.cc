@@ -89,8 +89,9 @@ absl::StatusOr<std::shared_ptr<ServedModel>> LoadForOneSequence(const RuntimeCon
                                                                 const RuntimeFlags& flags,
                                                                 const LocalLoad& how) {
   LoadOptions options = ShowLoading(path, flags);
+  options.quantize_to = how.quantize_to;
   options.decode_to_float = how.decode_to_float;
-  options.packed = TuneFor(runtime.tuner());
+  if (!how.quantize_to && !how.decode_to_float) options.packed = TuneFor(runtime.tuner());
   ModelSpec spec;
   spec.name = "model";
   spec.path = path;

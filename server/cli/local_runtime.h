@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -38,9 +39,12 @@ absl::StatusOr<std::unique_ptr<RuntimeContext>> OpenRuntime(const RuntimeFlags& 
 
 /// How a local command wants its model.
 struct LocalLoad {
-  int32_t max_context = 0;       ///< 0 = the model's own
-  std::string chat_template;     ///< "" likewise
-  bool decode_to_float = false;  ///< as in LoadOptions
+  int32_t max_context = 0;    ///< 0 = the model's own
+  std::string chat_template;  ///< "" likewise
+  // As in LoadOptions. A model whose weights are changed is for evaluation: its kernels are not
+  // tuned.
+  std::optional<QuantFormat> quantize_to;
+  bool decode_to_float = false;
 };
 
 /// Loads the model of a local command, for one sequence at a time: the KV cache promises no more

@@ -6,6 +6,7 @@ namespace quantd {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 /// A row that fits, with these tokens per second at batch 1 and 32.
 AdviceRow Row(const std::string& name, const QuantFormat& format, int64_t weight_bytes,
@@ -38,14 +39,14 @@ std::string Choice(const Advice& advice) {
   return index ? advice.rows[*index].format.name : "";
 }
 
-TEST(Advice, TheFastestOfFourBitsAndMore) {
+TEST(Advice, WithoutLossesTheFastestOfFourBitsAndMore) {
   const Advice advice = Example();
   EXPECT_EQ(Choice(advice), "Q4_0");
   const std::string text = RecommendationText(advice);
   EXPECT_THAT(text, HasSubstr("Use Q4_0: with a context of 100 tokens it takes 10.0 MiB of 64.0"));
   EXPECT_THAT(text, HasSubstr("about 33.0 tokens/s (emulated: how it works)"));
   EXPECT_THAT(text, HasSubstr("3.30 times F16, which takes 32.0 MiB"));
-  EXPECT_THAT(text, HasSubstr("formats below 4 bits were left out"));
+  EXPECT_THAT(text, HasSubstr("formats below 4 bits were left out unless"));
   EXPECT_THAT(text, HasSubstr("Q8_0 is faster: 300 against 250 tokens/s at 32"));
 }
 
@@ -62,6 +63,30 @@ TEST(Advice, OnlyFormatsThatFitAndHaveAFileType) {
   EXPECT_EQ(Choice(advice), "");
 }
 
+TEST(Advice, MeasuredLossesDecide) {
+  Advice advice = Example();
+  advice.full_perplexity = 10.0;
+  advice.rows[0].loss = {10.0, 0};
+  advice.rows[1].loss = {10.01, 0.001};
+  advice.rows[2].loss = {10.5, 0.05};
+  advice.rows[3].loss = {10.15, 0.02};
+  EXPECT_EQ(Choice(advice), "Q2_K");
+  const std::string text = RecommendationText(advice);
+  EXPECT_THAT(text, HasSubstr("perplexity is 1.50 % above that of the full-precision model"));
+  EXPECT_THAT(text, HasSubstr("KL divergence 0.0200"));
+  EXPECT_THAT(text, Not(HasSubstr("not measured")));
+}
+
+TEST(Advice, WhereAllLoseMuchTheOneThatLosesLeast) {
+  Advice advice = Example();
+  advice.full_perplexity = 10.0;
+  advice.rows.erase(advice.rows.begin(), advice.rows.begin() + 2);
+  advice.rows[0].loss = {11, 0.1};
+  advice.rows[1].loss = {15, 0.5};
+  EXPECT_EQ(Choice(advice), "Q4_0");
+  EXPECT_THAT(RecommendationText(advice), HasSubstr("no format that fits stays within 2 %"));
+}
+
 TEST(Advice, WhereNothingFitsItSaysWhatTheLeastWouldTake) {
   Advice advice = Example();
   for (AdviceRow& row : advice.rows) row.fits = false;
@@ -74,17 +99,21 @@ TEST(Advice, WhereNothingFitsItSaysWhatTheLeastWouldTake) {
 
 TEST(Advice, JsonAndTableHaveEveryRow) {
   Advice advice = Example();
+  advice.full_perplexity = 10.0;
+  advice.rows[1].loss = {10.5, 0.01};
   advice.rows[3].weight_bytes = 0;
   advice.rows[3].fits = false;
   advice.rows[3].speed.reset();
   advice.rows[3].note = "does not suit";
   const Json json = AdviceJson(advice);
-  EXPECT_EQ(json["recommended"], "Q4_0");
+  EXPECT_EQ(json["recommended"], "Q8_0");
   EXPECT_EQ(json["formats"].size(), 4u);
+  EXPECT_NEAR(json["formats"][1]["perplexity_rise"].get<double>(), 0.05, 1e-12);
   EXPECT_EQ(json["formats"][2]["workloads"]["batch_8"]["tokens_per_second"], 250);
   EXPECT_TRUE(json["formats"][3]["weight_bytes"].is_null());
   EXPECT_EQ(json["formats"][3]["note"], "does not suit");
   const std::string table = AdviceTable(advice, 0);
+  EXPECT_THAT(table, HasSubstr("10.5000 (+5.00 %)"));
   EXPECT_THAT(table, HasSubstr("does not suit"));
   EXPECT_THAT(table, HasSubstr("PREFILL 512"));
 }

@@ -1,3 +1,5 @@
+#include <fstream>
+
 #include "gmock/gmock.h"
 #include "tests/server/cli/cli_runner.h"
 
@@ -44,6 +46,52 @@ TEST(Advise, FormatsThatDoNotFitAreNotMeasured) {
   const CliResult none = RunQuantd({"advise", "--shape", "tiny", "--memory", "1KiB"});
   EXPECT_EQ(none.code, 0) << none.err;
   EXPECT_THAT(none.out, HasSubstr("No format fits into 1.00 KiB"));
+}
+
+class AdviseTextTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::ofstream text(text_, std::ios::binary);
+    for (int i = 0; i < 8; ++i) {
+      text
+          << "BRUTUS:\nI do believe that these applauses are\nFor some new honours that are heap'd "
+             "on Caesar.\n\nCASSIUS:\nWhy, man, he doth bestride the narrow world\nLike a "
+             "Colossus, and we petty men\nWalk under his huge legs and peep about.\n\n";
+    }
+  }
+  void TearDown() override { unlink(text_.c_str()); }
+
+  const std::string text_ = TempPath("heldout.txt");
+};
+
+TEST_F(AdviseTextTest, MeasuresWhatEachFormatCosts) {
+  const json advice = Advise(
+      {DemoModel("f16"), "--only", "F16,Q8_0,Q4_0,Q2_K", "--text", text_, "--text-tokens", "700"});
+  const double full = advice["full_perplexity"].get<double>();
+  EXPECT_GT(full, 1);
+  double last = -1;
+  for (const json& format : advice["formats"]) {
+    const double kl = format["kl_mean"].get<double>();
+    EXPECT_GT(kl, last) << format["format"];
+    last = kl;
+    EXPECT_NEAR(format["perplexity"].get<double>() / full - 1,
+                format["perplexity_rise"].get<double>(), 1e-12);
+  }
+  EXPECT_EQ(advice["formats"][0]["kl_mean"], 0);
+  EXPECT_LT(advice["formats"][1]["kl_mean"].get<double>(), 0.002);
+  EXPECT_THAT(advice["reason"].get<std::string>(), HasSubstr("that of the full-precision model"));
+}
+
+TEST_F(AdviseTextTest, NeedsAModelInFullPrecision) {
+  const std::pair<std::vector<std::string>, const char*> cases[] = {
+      {{"advise", "--shape", "tiny", "--text", text_}, "a shape has no weights"},
+      {{"advise", DemoModel("Q4_0"), "--text", text_}, "is quantized already"},
+      {{"advise", DemoModel("f16"), "--text", "/nonexistent"}, "/nonexistent"}};
+  for (const auto& [args, message] : cases) {
+    const CliResult result = RunQuantd(args);
+    EXPECT_NE(result.code, 0) << message;
+    EXPECT_THAT(result.err, HasSubstr(message));
+  }
 }
 
 TEST(Advise, WrongOptionsAreNamed) {

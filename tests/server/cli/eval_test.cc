@@ -1,7 +1,10 @@
 #include <algorithm>
 #include <fstream>
+#include <utility>
+#include <vector>
 
 #include "gmock/gmock.h"
+#include "kernels/base/quant_format.h"
 #include "tests/server/cli/cli_runner.h"
 
 namespace quantd {
@@ -47,6 +50,31 @@ TEST(Eval, TellsSenseFromNonsense) {
   EXPECT_GT(sense["perplexity"].get<double>(), 1);
   EXPECT_GT(nonsense["perplexity"].get<double>(), 2 * sense["perplexity"].get<double>());
   EXPECT_GE(sense["chunks"].get<int>(), 2);
+}
+
+TEST(Eval, QuantizesTheModelFirstWhenAsked) {
+  const TextFile file(kEnglish);
+  double last = -1;
+  for (const char* format : {"F16", "int8", "NF4", "Q2_K"}) {
+    const CliResult result =
+        RunQuantd({"eval", DemoModel("f16"), "--as", format, "--text", file.path(), "--against",
+                   DemoModel("f16"), "--chunk", "32", "--json"});
+    ASSERT_EQ(result.code, 0) << result.err;
+    EXPECT_EQ(result.Json()["format"], FindFormat(format)->name);
+    const json against = result.Json()["against"];
+    EXPECT_GT(against["kl_mean"].get<double>(), last) << format;
+    EXPECT_LE(against["top1_agreement"].get<double>(), 1) << format;
+    last = against["kl_mean"].get<double>();
+  }
+  EXPECT_LT(last, 1);
+  const std::pair<std::vector<std::string>, const char*> cases[] = {
+      {{"eval", DemoModel("f16"), "--as", "Q9", "--text", file.path()}, "--as: "},
+      {{"eval", DemoModel("Q4_0"), "--as", "NF4", "--text", file.path()}, "is quantized already"}};
+  for (const auto& [args, message] : cases) {
+    const CliResult result = RunQuantd(args);
+    EXPECT_NE(result.code, 0) << message;
+    EXPECT_THAT(result.err, HasSubstr(message));
+  }
 }
 
 TEST(Eval, FailsAboveTheLimit) {
