@@ -29,14 +29,8 @@ VocabBuilder BertVocab() {
   return vocab;
 }
 
-std::unique_ptr<Tokenizer> Load(const VocabBuilder& vocab) {
-  auto tokenizer = vocab.Load();
-  EXPECT_TRUE(tokenizer.ok()) << tokenizer.status();
-  return tokenizer.ok() ? std::move(*tokenizer) : nullptr;
-}
-
 TEST(GgufBertTest, CutsWordsIntoPieces) {
-  const auto tokenizer = Load(BertVocab());
+  const auto tokenizer = LoadOrDie(BertVocab());
   EXPECT_THAT(tokenizer->Encode("UnAffable,  unx 中中\u00C9", {}),
               ElementsAre(3, 4, 5, 6, 0, 7, 7, 8));
   EXPECT_THAT(tokenizer->Encode("un", {.add_bos = true, .add_eos = true}), ElementsAre(1, 3, 2));
@@ -47,7 +41,7 @@ TEST(GgufBertTest, CutsWordsIntoPieces) {
 }
 
 TEST(GgufBertTest, ControlTokensInTextStayText) {
-  const auto tokenizer = Load(BertVocab());
+  const auto tokenizer = LoadOrDie(BertVocab());
   EXPECT_THAT(tokenizer->Encode("[SEP]", {}), Not(Contains(2)));
   EXPECT_THAT(tokenizer->Encode("[SEP]", {.parse_control = true}), ElementsAre(2));
 }
@@ -56,7 +50,7 @@ TEST(GgufBertTest, CaseAndAccentsStayWhereTheFileSaysSo) {
   VocabBuilder vocab = BertVocab();
   vocab.SetBool("normalizer.lowercase", false);
   const int32_t upper = vocab.Add("▁É");
-  EXPECT_THAT(Load(vocab)->Encode("É un Un", {}), ElementsAre(upper, 3, 0));
+  EXPECT_THAT(LoadOrDie(vocab)->Encode("É un Un", {}), ElementsAre(upper, 3, 0));
 }
 
 TEST(GgufBertTest, NeedsAnUnknownToken) {

@@ -19,21 +19,13 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::Not;
 
-using Ids = std::vector<int32_t>;
-
-std::unique_ptr<Tokenizer> Load(const VocabBuilder& vocab) {
-  auto tokenizer = vocab.Load();
-  EXPECT_TRUE(tokenizer.ok()) << tokenizer.status();
-  return tokenizer.ok() ? std::move(*tokenizer) : nullptr;
-}
-
 // 256 "Ġt", 257 "he", 258 "Ġthe", 259 "th"
 VocabBuilder TheVocab(const std::string& pre = "gpt-2") {
   return BpeVocab(pre, {"Ġ t", "h e", "Ġt he", "t h"});
 }
 
 TEST(GgufGpt2Test, JoinsInTheOrderOfTheMergeList) {
-  const auto tokenizer = Load(TheVocab());
+  const auto tokenizer = LoadOrDie(TheVocab());
   EXPECT_THAT(tokenizer->Encode("the the", {}), ElementsAre('t', 257, 258));
   EXPECT_THAT(tokenizer->Encode("th", {}), ElementsAre(259));
   EXPECT_THAT(tokenizer->Encode(" t he", {}), ElementsAre(256, ' ', 257));
@@ -45,7 +37,7 @@ TEST(GgufGpt2Test, JoinsInTheOrderOfTheMergeList) {
 }
 
 TEST(GgufGpt2Test, TokensAreSpelledInTheByteAlphabet) {
-  const auto tokenizer = Load(TheVocab());
+  const auto tokenizer = LoadOrDie(TheVocab());
   for (int byte = 0; byte < 256; ++byte) {
     const std::string text(1, static_cast<char>(byte));
     if (byte < 0x80) {
@@ -58,7 +50,7 @@ TEST(GgufGpt2Test, TokensAreSpelledInTheByteAlphabet) {
 
 // As HuggingFace's and SentencePiece's tokenizers read such bytes.
 TEST(GgufGpt2Test, WhatIsNoUtf8IsTheReplacementCharacter) {
-  const auto tokenizer = Load(TheVocab());
+  const auto tokenizer = LoadOrDie(TheVocab());
   EXPECT_THAT(tokenizer->Encode("\xFF", {}), ElementsAre(0xEF, 0xBF, 0xBD));
   EXPECT_EQ(tokenizer->Encode("a\xE4\xB8 b\xF0\x9F", {}), tokenizer->Encode("a\uFFFD b\uFFFD", {}));
   EXPECT_EQ(tokenizer->Encode("\xED\xA0\x80", {}), tokenizer->Encode("\uFFFD\uFFFD\uFFFD", {}));
@@ -69,7 +61,7 @@ TEST(GgufGpt2Test, WholeWordsNeedNoMergesWhereTheRuleSaysSo) {
   for (const char* pre : {"llama-bpe", "qwen2"}) {
     VocabBuilder vocab = TheVocab(pre);
     const int32_t word = vocab.Add("Ġxyz");
-    const auto tokenizer = Load(vocab);
+    const auto tokenizer = LoadOrDie(vocab);
     if (std::string(pre) == "llama-bpe") {
       EXPECT_THAT(tokenizer->Encode("a xyz", {}), ElementsAre('a', word));
       EXPECT_TRUE(tokenizer->default_add_bos());
@@ -85,7 +77,7 @@ TEST(GgufGpt2Test, AddedTokensAreCutOut) {
   const int32_t end = vocab.Add("<|endoftext|>", TokenType::kControl);
   const int32_t user = vocab.Add("<|User|>", TokenType::kUserDefined);
   const int32_t letter = vocab.Add("ø", TokenType::kUserDefined);
-  const auto tokenizer = Load(vocab);
+  const auto tokenizer = LoadOrDie(vocab);
   EXPECT_THAT(tokenizer->Encode("th<|User|>th", {}), ElementsAre(259, user, 259));
   EXPECT_THAT(tokenizer->Encode("ø", {}), ElementsAre(letter));
   EXPECT_EQ(tokenizer->Decode({letter, user}), "ø<|User|>");
@@ -99,7 +91,7 @@ TEST(GgufGpt2Test, AddedTokensAreCutOut) {
 TEST(GgufGpt2Test, MergesNeverMakeControlTokens) {
   VocabBuilder vocab = BpeVocab("gpt-2", {"< s", "<s >"});
   (*vocab.types)[257] = static_cast<int32_t>(TokenType::kControl);
-  const auto tokenizer = Load(vocab);
+  const auto tokenizer = LoadOrDie(vocab);
   const Ids ids = tokenizer->Encode("<s>", {});
   EXPECT_THAT(ids, Not(Contains(257)));
   EXPECT_EQ(tokenizer->Decode(ids), "<s>");
@@ -108,18 +100,18 @@ TEST(GgufGpt2Test, MergesNeverMakeControlTokens) {
 TEST(GgufGpt2Test, BytesWithoutATokenBecomeTheReplacementCharacter) {
   VocabBuilder vocab = TheVocab();
   (*vocab.types)[0xC5] = static_cast<int32_t>(TokenType::kUserDefined);  // "Å" itself
-  const auto tokenizer = Load(vocab);
+  const auto tokenizer = LoadOrDie(vocab);
   EXPECT_THAT(tokenizer->Encode("aŔ", {}), ElementsAre('a', 0xEF, 0xBF, 0xBD, 0x94));
   EXPECT_THAT(tokenizer->Encode("Å", {}), ElementsAre(0xC5));
 
   const int32_t unknown = vocab.Add("<unk>", TokenType::kUnknown);
-  EXPECT_THAT(Load(vocab)->Encode("aŔ", {}), ElementsAre('a', unknown, 0x94));
+  EXPECT_THAT(LoadOrDie(vocab)->Encode("aŔ", {}), ElementsAre('a', unknown, 0x94));
 }
 
 TEST(GgufGpt2Test, RoundTripsAnyTextUnderEveryRule) {
   std::mt19937 random(5);
   for (const PreTokenizerRule& rule : PreTokenizerRules()) {
-    const auto tokenizer = Load(TheVocab(rule.names[0]));
+    const auto tokenizer = LoadOrDie(TheVocab(rule.names[0]));
     std::vector<std::string> texts = DifficultTexts();
     for (int i = 0; i < 100; ++i) {
       std::string& text = texts.emplace_back();
@@ -140,7 +132,7 @@ TEST(GgufGpt2Test, RoundTripsAnyTextUnderEveryRule) {
 TEST(GgufGpt2Test, FourMegabytesOfOneCharacter) {
   std::vector<std::string> merges = {"a a"};
   for (std::string run = "aa"; run.size() <= 128; run += run) merges.push_back(run + " " + run);
-  const auto tokenizer = Load(BpeVocab("gpt-2", merges));
+  const auto tokenizer = LoadOrDie(BpeVocab("gpt-2", merges));
   const Ids ids = tokenizer->Encode(std::string(4 << 20, 'a'), {});
   EXPECT_EQ(ids.size(), (4u << 20) / 256);
   EXPECT_THAT(ids, Each(256 + 7));

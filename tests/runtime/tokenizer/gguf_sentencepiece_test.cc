@@ -22,19 +22,11 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 
-using Ids = std::vector<int32_t>;
-
-std::unique_ptr<Tokenizer> Load(const VocabBuilder& vocab) {
-  auto tokenizer = vocab.Load();
-  EXPECT_TRUE(tokenizer.ok()) << tokenizer.status();
-  return tokenizer.ok() ? std::move(*tokenizer) : nullptr;
-}
-
 // 259 "▁t", 260 "he", 261 "▁the", 262 "▁", 263 "t", 264 "h", 265 "e", 266 "▁▁"
 VocabBuilder TheVocab() { return LlamaVocab({"▁t", "he", "▁the", "▁", "t", "h", "e", "▁▁"}); }
 
 TEST(GgufLlamaTest, JoinsByScore) {
-  const auto tokenizer = Load(TheVocab());
+  const auto tokenizer = LoadOrDie(TheVocab());
   EXPECT_THAT(tokenizer->Encode("the", {}), ElementsAre(261));
   EXPECT_THAT(tokenizer->Encode("thee", {}), ElementsAre(261, 265));
   EXPECT_THAT(tokenizer->Encode("the the", {}), ElementsAre(261, 261));
@@ -45,7 +37,7 @@ TEST(GgufLlamaTest, JoinsByScore) {
 }
 
 TEST(GgufLlamaTest, CharactersWithoutATokenBecomeTheirBytes) {
-  const auto tokenizer = Load(TheVocab());
+  const auto tokenizer = LoadOrDie(TheVocab());
   EXPECT_THAT(tokenizer->Encode("é", {}), ElementsAre(262, 3 + 0xC3, 3 + 0xA9));
   // As SentencePiece reads such bytes.
   EXPECT_THAT(tokenizer->Encode("\xFFt", {}), ElementsAre(262, 3 + 0xEF, 3 + 0xBF, 3 + 0xBD, 263));
@@ -55,7 +47,7 @@ TEST(GgufLlamaTest, CharactersWithoutATokenBecomeTheirBytes) {
 
 // A character may occur in tokens without being one: it joins all the same.
 TEST(GgufLlamaTest, JoinsCharactersThatAreNoTokens) {
-  const auto tokenizer = Load(LlamaVocab({"▁", "éà", "xéà"}));
+  const auto tokenizer = LoadOrDie(LlamaVocab({"▁", "éà", "xéà"}));
   EXPECT_THAT(tokenizer->Encode("éà", {}), ElementsAre(259, 260));
   EXPECT_THAT(tokenizer->Encode("xéà", {}), ElementsAre(259, 261));
   EXPECT_THAT(tokenizer->Encode("é", {}), ElementsAre(259, 3 + 0xC3, 3 + 0xA9));
@@ -64,20 +56,20 @@ TEST(GgufLlamaTest, JoinsCharactersThatAreNoTokens) {
 TEST(GgufLlamaTest, EqualScoresJoinLeftmostFirst) {
   VocabBuilder vocab = LlamaVocab({"▁", "ab", "ba"});
   (*vocab.scores)[260] = (*vocab.scores)[261] = -1;
-  const auto tokenizer = Load(vocab);
+  const auto tokenizer = LoadOrDie(vocab);
   EXPECT_THAT(tokenizer->Encode("aba", {}), ElementsAre(259, 260, 3 + 'a'));
   EXPECT_THAT(tokenizer->Encode("bab", {}), ElementsAre(259, 261, 3 + 'b'));
 }
 
 TEST(GgufLlamaTest, TokensThatSpanWordsAreFound) {
-  const auto tokenizer = Load(LlamaVocab({"▁b", "a▁b", "▁", "a", "b"}));
+  const auto tokenizer = LoadOrDie(LlamaVocab({"▁b", "a▁b", "▁", "a", "b"}));
   EXPECT_THAT(tokenizer->Encode("a b", {}), ElementsAre(261, 260));
 }
 
 TEST(GgufLlamaTest, WithoutTheDummySpace) {
   VocabBuilder vocab = TheVocab();
   vocab.SetBool("add_space_prefix", false);
-  const auto tokenizer = Load(vocab);
+  const auto tokenizer = LoadOrDie(vocab);
   EXPECT_EQ(tokenizer->StartBytes(261), " the");
   EXPECT_THAT(tokenizer->Encode("the", {}), ElementsAre(263, 260));
   EXPECT_THAT(tokenizer->Encode(" the", {}), ElementsAre(261));
@@ -91,13 +83,13 @@ TEST(GgufLlamaTest, UnknownCharactersInARunAreOneUnknownToken) {
   vocab.Add("<unk>", TokenType::kUnknown);
   vocab.Add("▁");
   vocab.Add("a");
-  const auto tokenizer = Load(vocab);
+  const auto tokenizer = LoadOrDie(vocab);
   EXPECT_THAT(tokenizer->Encode("azéa\xFF", {}), ElementsAre(1, 2, 0, 2, 0));
   EXPECT_EQ(tokenizer->Decode({1, 2, 0, 2}), "a\uFFFDa");
 }
 
 TEST(GgufLlamaTest, ControlTokensInTextStayText) {
-  const auto tokenizer = Load(LlamaVocab({"</", "s>", "▁", "<", "/", "s", ">", "<s"}));
+  const auto tokenizer = LoadOrDie(LlamaVocab({"</", "s>", "▁", "<", "/", "s", ">", "<s"}));
   const Ids plain = tokenizer->Encode("</s><s>", {});
   EXPECT_THAT(plain, Not(Contains(1)));
   EXPECT_THAT(plain, Not(Contains(2)));
@@ -114,7 +106,7 @@ TEST(GgufLlamaTest, UserDefinedTokensAreAlwaysCutOut) {
   VocabBuilder vocab = TheVocab();
   const int32_t tool = vocab.Add("<tool>", TokenType::kUserDefined);
   const int32_t spaces = vocab.Add("▁▁▁", TokenType::kUserDefined);
-  const auto tokenizer = Load(vocab);
+  const auto tokenizer = LoadOrDie(vocab);
   EXPECT_THAT(tokenizer->Encode("t<tool>t", {}), ElementsAre(259, tool, 263));
   EXPECT_THAT(tokenizer->Encode("t   t", {}), ElementsAre(259, spaces, 263));
   for (const char* text : {"<tool>", " <tool> t", "   ", "    t", "<tool>   ", "t<tool>   t"}) {
@@ -125,7 +117,7 @@ TEST(GgufLlamaTest, UserDefinedTokensAreAlwaysCutOut) {
 TEST(GgufLlamaTest, UnusedTokensAreDecodedButNotProduced) {
   VocabBuilder vocab = TheVocab();
   const int32_t unused = vocab.Add("tt", TokenType::kUnused);
-  const auto tokenizer = Load(vocab);
+  const auto tokenizer = LoadOrDie(vocab);
   EXPECT_THAT(tokenizer->Encode("tt", {}), ElementsAre(259, 263));
   EXPECT_EQ(tokenizer->Decode({259, unused}), "ttt");
 }
@@ -134,14 +126,14 @@ TEST(GgufLlamaTest, DuplicateTokensAreToleratedAndTheFirstWins) {
   VocabBuilder vocab = TheVocab();
   vocab.Add("▁the");
   vocab.Add("<0x41>", TokenType::kByte);
-  const auto tokenizer = Load(vocab);
+  const auto tokenizer = LoadOrDie(vocab);
   EXPECT_THAT(tokenizer->Encode("the", {}), ElementsAre(261));
   EXPECT_THAT(tokenizer->Encode("A", {}), ElementsAre(262, 3 + 'A'));
   EXPECT_EQ(tokenizer->TokenBytes(267), " the");
 }
 
 TEST(GgufLlamaTest, BosAndEosOnRequest) {
-  const auto tokenizer = Load(TheVocab());
+  const auto tokenizer = LoadOrDie(TheVocab());
   EXPECT_TRUE(tokenizer->default_add_bos());
   EXPECT_FALSE(tokenizer->default_add_eos());
   EXPECT_THAT(tokenizer->Encode("the", {.add_bos = true, .add_eos = true}), ElementsAre(1, 261, 2));
@@ -150,7 +142,7 @@ TEST(GgufLlamaTest, BosAndEosOnRequest) {
 }
 
 TEST(GgufLlamaTest, RoundTripsDifficultTexts) {
-  const auto tokenizer = Load(TheVocab());
+  const auto tokenizer = LoadOrDie(TheVocab());
   for (const std::string& text : DifficultTexts()) {
     const Ids ids = tokenizer->Encode(text, {});
     std::string bytes, repaired;
@@ -181,7 +173,7 @@ VocabBuilder T5Vocab() {
 }
 
 TEST(GgufT5Test, TakesTheBestPieces) {
-  const auto tokenizer = Load(T5Vocab());
+  const auto tokenizer = LoadOrDie(T5Vocab());
   EXPECT_EQ(tokenizer->model_name(), "t5");
   EXPECT_THAT(tokenizer->Encode("the", {}), ElementsAre(3));
   EXPECT_THAT(tokenizer->Encode("  the   a ", {}), ElementsAre(3, 6));
@@ -198,7 +190,7 @@ TEST(GgufT5Test, NormalizesWithTheRulesOfTheFile) {
   const std::string map = CharsmapBuilder({{"ａ\u0301", "á"}, {"Ｂ", "b"}}).Bytes();
   vocab.more_keys.push_back(
       RawKey("tokenizer.ggml.precompiled_charsmap", 9, RawArray(0, map.size(), map)));
-  EXPECT_THAT(Load(vocab)->Encode("ａ\u0301Ｂ", {}), ElementsAre(2, 8, 7));
+  EXPECT_THAT(LoadOrDie(vocab)->Encode("ａ\u0301Ｂ", {}), ElementsAre(2, 8, 7));
   const std::string cut = map.substr(0, 9);
   vocab.more_keys.back() =
       RawKey("tokenizer.ggml.precompiled_charsmap", 9, RawArray(0, cut.size(), cut));

@@ -6,10 +6,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "gtest/gtest.h"
 #include "runtime/formats/gguf.h"
 #include "runtime/tokenizer/tokenizer.h"
 #include "tests/runtime/formats/gguf_builder.h"
@@ -121,6 +123,15 @@ inline VocabBuilder BpeVocab(const std::string& pre, const std::vector<std::stri
   for (int byte = 0; byte < 256; ++byte) vocab.Add(BpeCharacter(byte));
   for (std::string merge : merges) vocab.Add(merge.erase(merge.find(' '), 1));
   return vocab;
+}
+
+using Ids = std::vector<int32_t>;
+
+/// The tokenizer of a vocabulary; null, and the test fails, when it cannot be loaded.
+inline std::unique_ptr<Tokenizer> LoadOrDie(const VocabBuilder& vocab) {
+  auto tokenizer = vocab.Load();
+  EXPECT_TRUE(tokenizer.ok()) << tokenizer.status();
+  return tokenizer.ok() ? std::move(*tokenizer) : nullptr;
 }
 
 /// Texts that tokenizers get wrong: scripts, emoji, controls, noncharacters, ill-formed UTF-8.
