@@ -35,7 +35,9 @@ struct BitsAndBytesConfig {
   bool four_bits = false;  ///< else LLM.int8()
   std::string quant_type;  ///< of four bits: "nf4" or "fp4"
   bool double_quant = false;
-  double outlier_threshold = 6;  ///< of LLM.int8(): columns of larger activations stay in float
+  /// Of LLM.int8(): columns of larger activations are multiplied in float. Read, not used: see
+  /// runtime/README.md.
+  double outlier_threshold = 6;
 };
 
 /// What is quantized how in a group of compressed-tensors.
