@@ -41,22 +41,22 @@ void Activations::Set(const float* x, int64_t m, int64_t k, int64_t stride) {
   reordered_used_ = 0;
 }
 
-Activations& ActivationAccess::Reordered(Activations& x, absl::Span<const int32_t> order,
-                                         ThreadPool& pool) {
+Activations& ActivationAccess::Reordered(Activations& x, int64_t first, int64_t count,
+                                         absl::Span<const int32_t> order, ThreadPool& pool) {
   if (x.reordered_used_ == x.reordered_.size()) {
     x.reordered_.push_back(std::make_unique<Activations::Reordered>());
   }
   Activations::Reordered& copy = *x.reordered_[x.reordered_used_++];
-  const size_t bytes = x.m_ * x.k_ * sizeof(float);
+  const size_t bytes = count * x.k_ * sizeof(float);
   if (copy.rows.size() < bytes) copy.rows = AlignedBuffer(bytes);
   QUANTD_CHECK(copy.rows.size() >= bytes, "out of memory for reordered activations");
   auto* const rows = copy.rows.as<float>();
-  pool.ParallelFor(x.m_, 1, [&](int64_t begin, int64_t end, int) {
+  pool.ParallelFor(count, 1, [&](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; ++i) {
-      for (int64_t c = 0; c < x.k_; ++c) rows[i * x.k_ + c] = x.row(i)[order[c]];
+      for (int64_t c = 0; c < x.k_; ++c) rows[i * x.k_ + c] = x.row(first + i)[order[c]];
     }
   });
-  copy.view.Set(rows, x.m_, x.k_, x.k_);
+  copy.view.Set(rows, count, x.k_, x.k_);
   return copy.view;
 }
 

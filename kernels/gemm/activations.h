@@ -23,8 +23,9 @@ class ActivationAccess {
   static const QuantizedBlock* Quantized(Activations& x, QuantizeRun quantize, ThreadPool& pool);
   /// [x.m(), Bf16Stride(x.k())]; valid until the next x.Set.
   static const uint16_t* Rounded(Activations& x, ThreadPool& pool);
-  /// The rows with feature order[c] in column c; valid until the next x.Set.
-  static Activations& Reordered(Activations& x, absl::Span<const int32_t> order, ThreadPool& pool);
+  /// Rows [first, first + count) with feature order[c] in column c; valid until the next x.Set.
+  static Activations& Reordered(Activations& x, int64_t first, int64_t count,
+                                absl::Span<const int32_t> order, ThreadPool& pool);
 };
 
 }  // namespace quantd

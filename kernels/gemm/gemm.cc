@@ -29,11 +29,14 @@ struct Part {
 Part MakePart(const GemmKernels& kernels, const GemmGroup& output, Activations& rows,
               ThreadPool& pool) {
   const PackedWeight& w = *output.weight;
-  const int64_t m = output.rows, first = output.first_row;
+  const int64_t m = output.rows;
+  int64_t first = output.first_row;
   QUANTD_CHECK(w.k == rows.k(), "weights and activations agree in K");
   QUANTD_CHECK(first >= 0 && m >= 1 && first + m <= rows.m(), "rows lie in the activations");
   QUANTD_CHECK(output.y_stride >= w.n || m == 1, "output rows must not overlap");
-  Activations& x = w.k_order.empty() ? rows : ActivationAccess::Reordered(rows, w.k_order, pool);
+  const bool in_order = w.k_order.empty();
+  Activations& x = in_order ? rows : ActivationAccess::Reordered(rows, first, m, w.k_order, pool);
+  if (!in_order) first = 0;
   Part part;
   part.kernel = kernels.SelectGemm(w.format, w.layout, m);
   QUANTD_CHECK(part.kernel != nullptr, "a packed weight has a kernel for every m");

@@ -30,7 +30,8 @@ NaivePart MakePart(const GemmKernels& kernels, const GemmOutput& output, Activat
   const PackedWeight& w = *output.weight;
   QUANTD_CHECK(w.k == rows.k(), "weights and activations agree in K");
   QUANTD_CHECK(output.y_stride >= w.n || rows.m() == 1, "output rows must not overlap");
-  Activations& x = w.k_order.empty() ? rows : ActivationAccess::Reordered(rows, w.k_order, pool);
+  Activations& x =
+      w.k_order.empty() ? rows : ActivationAccess::Reordered(rows, 0, rows.m(), w.k_order, pool);
   NaivePart part;
   part.format = *ToPackedFormat(w.format);
   const int span = PackedSpan(w.format);

@@ -130,7 +130,7 @@ TEST(Activations, ReorderedGathersFeatures) {
   Activations a;
   a.Set(x.data(), 2, 8, 8);
   const std::vector<int32_t> order = {7, 0, 1, 6, 5, 2, 3, 4};
-  Activations& reordered = ActivationAccess::Reordered(a, order, pool);
+  Activations& reordered = ActivationAccess::Reordered(a, 0, a.m(), order, pool);
   for (int row = 0; row < 2; ++row) {
     for (int c = 0; c < 8; ++c) EXPECT_EQ(reordered.row(row)[c], x[row * 8 + order[c]]);
   }

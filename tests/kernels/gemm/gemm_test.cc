@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include "kernels/gemm/kernel_table.h"
 #include "kernels/gemm/rows32.h"
@@ -141,6 +143,12 @@ TEST(RunGroupedGemm, EachRangeOfRowsHasItsOwnWeight) {
   std::vector<PackedWeight> weights;
   for (const QuantFormat& format : {kQ4_0, kF32, kQ6_K, kQ4_0}) {
     weights.push_back(Pack(RandomTensor(format, n, k, weights.size() + 1), *kernels));
+  }
+  for (const size_t reordered : {1, 3}) {  // each with an order of its own
+    std::vector<int32_t>& order = weights[reordered].k_order;
+    order.resize(k);
+    std::iota(order.begin(), order.end(), 0);
+    std::rotate(order.begin(), order.begin() + 10 + static_cast<int>(reordered), order.end());
   }
   const std::vector<float> x = RandomFloats(m * k, 5);
   // One row, several, one again by another kernel, and all that are left; row 7 is nobody's.
