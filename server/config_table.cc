@@ -298,7 +298,9 @@ std::vector<FieldRow<ModelSpec>> MakeModelFields() {
        .unit = "tokens",
        .min = 0,
        .max = std::numeric_limits<int32_t>::max(),
-       .meaning = "Longest sequence; never more than the model's own. 0 = the model's own."},
+       .meaning = "Longest sequence; never more than the model's own. 0 = the model's own; with "
+                  "LongRoPE (Phi-3), the one before it was stretched: a larger number brings the "
+                  "factors for long texts, which then hold for all."},
       {.path = "kv_cache",
        .kind = K::kBytes,
        .ref = QUANTD_REF(M, kv_cache_bytes),
