@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -35,6 +36,23 @@ void AddContext(const Hardware& hardware, const ThreadPool& pool, const MachineL
   benchmark::AddCustomContext("int8_GOP/s", absl::StrCat(limits.int8_ops_per_s * 1e-9));
   benchmark::AddCustomContext("bf16_GOP/s", absl::StrCat(limits.bf16_ops_per_s * 1e-9));
   benchmark::AddCustomContext("float_GOP/s", absl::StrCat(limits.float_ops_per_s * 1e-9));
+}
+
+int RunGemmBenchmarks(int argc, char** argv, absl::FunctionRef<void(const GemmSetup&)> add_all) {
+  ThreadPool pool(ThreadsArgument(&argc, argv));
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  const Hardware& hardware = ProbeHardware();
+  const auto kernels = KernelSet::Create(hardware, KernelOverride::FromEnvironment());
+  if (!kernels.ok()) {
+    std::fprintf(stderr, "%s\n", std::string(kernels.status().message()).c_str());
+    return 2;
+  }
+  const GemmSetup setup{**kernels, pool, MeasureMachineLimits(hardware, (*kernels)->isas(), pool)};
+  AddContext(hardware, pool, setup.limits);
+  add_all(setup);
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
 }
 
 }  // namespace quantd

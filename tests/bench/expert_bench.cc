@@ -39,12 +39,6 @@ struct Expert {
   PackedWeight gate, up, down;
 };
 
-struct Setup {
-  KernelSet& kernels;
-  ThreadPool& pool;
-  MachineLimits limits;
-};
-
 PackedWeight Weight(const QuantFormat& format, int64_t n, int64_t k) {
   PackedWeight weight = NoiseWeight(format, n, k);
   if (weight.data.data() == nullptr) {
@@ -83,7 +77,7 @@ class Layer {
 
   /// y = the experts' matrices of one kind times their rows of x.
   void Multiply(PackedWeight Expert::*matrix, const Counts& counts, Activations& x,
-                std::vector<float>& y, const Setup& setup) const {
+                std::vector<float>& y, const GemmSetup& setup) const {
     std::vector<GemmGroup> groups;
     int64_t first = 0;
     for (int i = 0; i < kExperts; ++i) {
@@ -104,7 +98,8 @@ class Layer {
   std::vector<Expert> experts_;
 };
 
-void Measure(benchmark::State& state, const QuantFormat& format, int64_t rows, const Setup& setup) {
+void Measure(benchmark::State& state, const QuantFormat& format, int64_t rows,
+             const GemmSetup& setup) {
   const Layer layer(format);
   const std::vector<Counts> choices = RandomChoices(rows);
   const int64_t gathered = rows * kUsed;
@@ -137,18 +132,7 @@ void Measure(benchmark::State& state, const QuantFormat& format, int64_t rows, c
   state.counters["experts"] = static_cast<double>(experts) / iterations;
 }
 
-int Main(int argc, char** argv) {
-  ThreadPool pool(ThreadsArgument(&argc, argv));
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-  const Hardware& hardware = ProbeHardware();
-  const auto kernels = KernelSet::Create(hardware, KernelOverride::FromEnvironment());
-  if (!kernels.ok()) {
-    std::fprintf(stderr, "%s\n", std::string(kernels.status().message()).c_str());
-    return 2;
-  }
-  const Setup setup{**kernels, pool, MeasureMachineLimits(hardware, (*kernels)->isas(), pool)};
-  AddContext(hardware, pool, setup.limits);
+void RegisterAll(const GemmSetup& setup) {
   for (const NamedFormat& format : kFormats) {
     for (const int64_t rows : kInputRows) {
       const std::string name = absl::StrCat("experts_", format.name, "/rows:", rows);
@@ -161,11 +145,11 @@ int Main(int argc, char** argv) {
           ->Unit(benchmark::kMicrosecond);
     }
   }
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
 }
 
 }  // namespace
 }  // namespace quantd
 
-int main(int argc, char** argv) { return quantd::Main(argc, argv); }
+int main(int argc, char** argv) {
+  return quantd::RunGemmBenchmarks(argc, argv, quantd::RegisterAll);
+}

@@ -53,15 +53,9 @@ constexpr int64_t kMaxReferenceWeights = int64_t{1} << 24;
 constexpr int64_t kRotationBytes = int64_t{160} << 20;
 constexpr int64_t kMostBytes = int64_t{640} << 20;
 
-struct Setup {
-  KernelSet& kernels;
-  ThreadPool& pool;
-  MachineLimits limits;
-};
-
 // Copies of one weight, and input rows.
 struct Operands {
-  Operands(const QuantFormat& format, Shape shape, int64_t m, const Setup& setup)
+  Operands(const QuantFormat& format, Shape shape, int64_t m, const GemmSetup& setup)
       : x(Noise().Uniform(m * shape.k, 1.0f)) {
     const PackedFormat packed = *ToPackedFormat(format);
     const int64_t group_bytes = Rows32GroupBytes(packed, shape.k, PackedSpan(format));
@@ -121,14 +115,14 @@ bool AgreesOnOneGroup(const GemmKernel& kernel, Operands& operands) {
   return std::memcmp(expected.data(), actual.data(), expected.size() * sizeof(float)) == 0;
 }
 
-void RunNaive(Operands& operands, const Setup& setup) {
+void RunNaive(Operands& operands, const GemmSetup& setup) {
   const PackedWeight& w = operands.next();
   const GemmOutput output{&w, operands.y.data(), w.n};
   RunNaiveGemm(setup.kernels, operands.rows, {&output, 1}, setup.pool);
 }
 
 // The first output against the same product in doubles.
-bool NaiveAgrees(Operands& operands, const Setup& setup) {
+bool NaiveAgrees(Operands& operands, const GemmSetup& setup) {
   RunNaive(operands, setup);
   std::vector<float> row(operands.rows.k());
   DecodeRow(operands.weights[0], 0, row.data());
@@ -142,7 +136,7 @@ bool NaiveAgrees(Operands& operands, const Setup& setup) {
 
 // Counters of a benchmark. `naive_ops_per_s` 0: this is the naive path.
 void Count(benchmark::State& state, const Operands& operands, double peak, double naive_ops_per_s,
-           const Setup& setup) {
+           const GemmSetup& setup) {
   const PackedWeight& w = operands.weights[0];
   const auto iterations = static_cast<double>(state.iterations());
   const double bytes = iterations * static_cast<double>(w.bytes());
@@ -160,7 +154,7 @@ void Count(benchmark::State& state, const Operands& operands, double peak, doubl
 
 // Measured once for all kernels of a format.
 double NaiveOpsPerSecond(const GemmKernel& kernel, const Shape& shape, Operands& operands,
-                         const Setup& setup) {
+                         const GemmSetup& setup) {
   static auto* const known = new std::map<std::tuple<PackedFormat, std::string, int64_t>, double>;
   const auto [at, missing] =
       known->try_emplace({kernel.packed, shape.layer, operands.rows.m()}, 0.0);
@@ -180,7 +174,7 @@ void Disagrees(const std::string& name) {
 }
 
 void MeasureKernel(benchmark::State& state, const GemmKernel& kernel, Shape shape, int64_t m,
-                   const Setup& setup) {
+                   const GemmSetup& setup) {
   Operands operands(EntryOf(kernel.packed).example, shape, m, setup);
   if (!AgreesOnOneGroup(kernel, operands)) Disagrees(kernel.name);
   const double naive = NaiveOpsPerSecond(kernel, shape, operands, setup);
@@ -194,7 +188,7 @@ void MeasureKernel(benchmark::State& state, const GemmKernel& kernel, Shape shap
 }
 
 void MeasureNaive(benchmark::State& state, const PackedEntry& entry, Shape shape, int64_t m,
-                  const Setup& setup) {
+                  const GemmSetup& setup) {
   Operands operands(entry.example, shape, m, setup);
   if (!NaiveAgrees(operands, setup)) Disagrees("the naive path of " + entry.name);
   for (auto _ : state) RunNaive(operands, setup);
@@ -208,7 +202,7 @@ void Register(const std::string& name, std::function<void(benchmark::State&)> me
       ->Unit(benchmark::kMicrosecond);
 }
 
-void RegisterFormat(const PackedEntry& entry, Shape shape, int64_t m, const Setup& setup) {
+void RegisterFormat(const PackedEntry& entry, Shape shape, int64_t m, const GemmSetup& setup) {
   const std::string at = absl::StrCat("/", shape.layer, ":", shape.n, "x", shape.k, "/m:", m);
   Register(absl::StrCat("naive_", entry.name, at), [&entry, shape, m, &setup](auto& state) {
     MeasureNaive(state, entry, shape, m, setup);
@@ -224,7 +218,7 @@ void RegisterFormat(const PackedEntry& entry, Shape shape, int64_t m, const Setu
   }
 }
 
-void RegisterAll(const Setup& setup) {
+void RegisterAll(const GemmSetup& setup) {
   for (const PackedEntry& entry : PackedEntries()) {
     for (const Shape& shape : kShapes) {
       // Models with such layers come in another format.
@@ -234,24 +228,9 @@ void RegisterAll(const Setup& setup) {
   }
 }
 
-int Main(int argc, char** argv) {
-  ThreadPool pool(ThreadsArgument(&argc, argv));
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-  const Hardware& hardware = ProbeHardware();
-  const auto kernels = KernelSet::Create(hardware, KernelOverride::FromEnvironment());
-  if (!kernels.ok()) {
-    std::fprintf(stderr, "%s\n", std::string(kernels.status().message()).c_str());
-    return 2;
-  }
-  const Setup setup{**kernels, pool, MeasureMachineLimits(hardware, (*kernels)->isas(), pool)};
-  AddContext(hardware, pool, setup.limits);
-  RegisterAll(setup);
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
-}
-
 }  // namespace
 }  // namespace quantd
 
-int main(int argc, char** argv) { return quantd::Main(argc, argv); }
+int main(int argc, char** argv) {
+  return quantd::RunGemmBenchmarks(argc, argv, quantd::RegisterAll);
+}
