@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <memory>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -10,6 +9,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "kernels/base/status_macros.h"
+#include "runtime/convert/tensor_rows.h"
+#include "runtime/formats/gguf.h"
 #include "runtime/formats/gguf_writer.h"
 #include "runtime/formats/scheme_table.h"
 #include "runtime/quantize/row_floats.h"
@@ -23,9 +24,11 @@ constexpr uint32_t kQuantizationVersion = 2;
 
 /// A tensor of the source and what it becomes.
 struct TensorPlan {
-  const GgufTensor* tensor;
-  const GgufScheme* from;
+  const CheckpointTensor* tensor;
+  const GgufTensor* stored;  ///< the same in the file
   const GgufScheme* to;
+
+  bool stays() const { return stored->type == to->type_id; }
 };
 
 /// Splits "blk.7.attn_v.weight" and "output.weight". False for anything else.
@@ -42,54 +45,57 @@ bool ParseName(absl::string_view name, MatrixPlace* place) {
 
 /// Matrices are quantized. Not vectors, which are small and added or multiplied elementwise; nor
 /// the matrix that picks experts, whose errors would be those of the choice.
-bool IsQuantized(const GgufTensor& tensor, const MatrixPlace& place) {
+bool IsQuantized(const CheckpointTensor& tensor, const MatrixPlace& place) {
   return tensor.shape.size() >= 2 && tensor.rows() > 1 && !absl::StrContains(place.part, "norm") &&
          place.part != "ffn_gate_inp";
 }
 
-absl::StatusOr<std::vector<TensorPlan>> PlanTensors(const GgufFile& source, const FormatMix& mix) {
+absl::StatusOr<std::vector<TensorPlan>> PlanTensors(const Checkpoint& source,
+                                                    const FormatMix& mix) {
+  if (source.gguf() == nullptr) {
+    return absl::UnimplementedError(
+        absl::StrCat(source.path(), ": is no GGUF file; only from those GGUF files are written"));
+  }
+  const GgufFile& file = *source.gguf();
   QUANTD_ASSIGN_OR_RETURN(const absl::string_view architecture,
-                          source.String("general.architecture"));
+                          file.String("general.architecture"));
   QUANTD_ASSIGN_OR_RETURN(const uint64_t layers,
-                          source.Uint(absl::StrCat(architecture, ".block_count")));
+                          file.Uint(absl::StrCat(architecture, ".block_count")));
   std::vector<TensorPlan> plan;
-  for (const GgufTensor& tensor : source.tensors()) {
-    const GgufScheme* from = FindGgufScheme(tensor.type);
+  for (const CheckpointTensor& tensor : source.tensors()) {
+    const GgufTensor* stored = file.FindTensor(tensor.name);
     MatrixPlace place;
     place.layers = static_cast<int32_t>(std::min<uint64_t>(layers, INT32_MAX));
-    place.tied = source.FindTensor("output.weight") == nullptr;
+    place.tied = source.Find("output.weight") == nullptr;
     place.cols = tensor.cols();
     if (!ParseName(tensor.name, &place) || !IsQuantized(tensor, place)) {
-      plan.push_back({&tensor, from, from});
+      plan.push_back({&tensor, stored, FindGgufScheme(stored->type)});
       continue;
     }
-    if (!from->format.is_float()) {
+    if (!tensor.format.is_float()) {
       return absl::InvalidArgumentError(absl::StrCat(
-          source.path(), ": tensor ", tensor.name, ": is ", from->name,
+          source.path(), ": tensor ", tensor.stored, ": is ", tensor.scheme,
           " already; quantize from the model in F16, BF16 or F32, since errors add up"));
     }
-    plan.push_back({&tensor, from, &FittingScheme(mix.SchemeFor(place), tensor.cols())});
+    plan.push_back({&tensor, stored, &FittingScheme(mix.SchemeFor(place), tensor.cols())});
   }
   return plan;
 }
 
-/// Quantizes the rows of one tensor over the pool's threads.
+/// Quantizes the rows of one tensor over the pool's threads. A stack of matrices is one matrix with
+/// all their rows.
 class TensorQuantizer {
  public:
-  TensorQuantizer(const GgufFile& source, const TensorPlan& plan, const std::vector<float>* columns)
-      : source_(source), plan_(plan), flat_(*plan.tensor), columns_(columns) {
-    // A stack of matrices is one matrix with all their rows.
-    flat_.shape = {plan.tensor->cols(), plan.tensor->rows()};
-  }
+  /// `columns`: the importance of each; null: all count the same.
+  TensorQuantizer(const TensorRows& rows, const TensorPlan& plan, const std::vector<float>* columns)
+      : rows_(rows), name_(plan.tensor->name), to_(*plan.to), columns_(columns) {}
 
-  absl::Status Run(ThreadPool& pool, std::vector<uint8_t>* bytes, QuantizedTensor* result) {
-    QUANTD_ASSIGN_OR_RETURN(rows_, OpenWeight(source_, flat_));
+  absl::Status Run(ThreadPool& pool, std::vector<uint8_t>* bytes, QuantizedTensor* result) const {
     std::vector<Part> parts(pool.size());
-    pool.ParallelFor(flat_.rows(), 1, [&](int64_t begin, int64_t end, int thread) {
+    pool.ParallelFor(rows_.rows(), 1, [&](int64_t begin, int64_t end, int thread) {
       Part& part = parts[thread];
       for (int64_t row = begin; row < end && part.status.ok(); ++row) {
-        part.status =
-            QuantizeRow(row, bytes->data() + row * plan_.to->RowBytes(flat_.cols()), &part);
+        part.status = QuantizeRow(row, bytes->data() + row * to_.RowBytes(rows_.cols()), &part);
       }
     });
     for (const Part& part : parts) {
@@ -110,20 +116,19 @@ class TensorQuantizer {
     double squared_error = 0, squared_sum = 0, max_error = 0;
   };
 
-  absl::Status QuantizeRow(int64_t row, uint8_t* bytes, Part* part) {
-    const int64_t cols = flat_.cols();
-    QUANTD_RETURN_IF_ERROR(rows_->Decode(row, 1, &part->source));
+  absl::Status QuantizeRow(int64_t row, uint8_t* bytes, Part* part) const {
+    const int64_t cols = rows_.cols();
     part->weights.resize(cols);
     part->stored.resize(cols);
-    RowFloats(part->source, 0, part->weights.data());
-    part->coded.Resize(plan_.to->format, 1, cols);
+    QUANTD_RETURN_IF_ERROR(rows_.Read(row, &part->source, part->weights.data()));
+    part->coded.Resize(to_.format, 1, cols);
     SearchRow(part->weights.data(), columns_ == nullptr ? nullptr : columns_->data(), 0,
               &part->coded);
-    plan_.to->pack_row(part->coded, 0, bytes);
+    to_.pack_row(part->coded, 0, bytes);
     // Read back, since float types are rounded only when they are packed.
-    if (!plan_.to->decode_row(bytes, cols, 0, &part->coded)) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "tensor ", flat_.name, ": row ", row, ": a weight is too large for ", plan_.to->name));
+    if (!to_.decode_row(bytes, cols, 0, &part->coded)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("tensor ", name_, ": row ", row, ": a weight is too large for ", to_.name));
     }
     RowFloats(part->coded, 0, part->stored.data());
     for (int64_t c = 0; c < cols; ++c) {
@@ -135,17 +140,16 @@ class TensorQuantizer {
     return absl::OkStatus();
   }
 
-  const GgufFile& source_;
-  const TensorPlan& plan_;
-  GgufTensor flat_;
-  const std::vector<float>* const columns_;  ///< null: all count the same
-  std::unique_ptr<WeightSource> rows_;
+  const TensorRows& rows_;
+  const std::string& name_;
+  const GgufScheme& to_;
+  const std::vector<float>* const columns_;
 };
 
 /// Writes the planned tensors one after another.
 class Job {
  public:
-  Job(const GgufFile& source, std::vector<TensorPlan> plan, ThreadPool& pool,
+  Job(const Checkpoint& source, std::vector<TensorPlan> plan, ThreadPool& pool,
       const QuantizeModelOptions& options)
       : source_(source), plan_(std::move(plan)), pool_(pool), options_(options) {
     for (const TensorPlan& tensor : plan_) total_bytes_ += tensor.tensor->bytes;
@@ -153,7 +157,7 @@ class Job {
 
   absl::StatusOr<std::vector<QuantizedTensor>> Run(const FormatMix& mix, const std::string& path) {
     GgufWriter writer;
-    for (const GgufKeyValue& entry : source_.metadata()) {
+    for (const GgufKeyValue& entry : source_.gguf()->metadata()) {
       if (!absl::StartsWith(entry.key, "split.")) writer.Copy(entry);
     }
     writer.SetUint32("general.quantization_version", kQuantizationVersion);
@@ -169,29 +173,30 @@ class Job {
 
  private:
   absl::Status WriteTensor(const TensorPlan& plan, std::vector<uint8_t>* bytes) {
-    const GgufTensor& tensor = *plan.tensor;
-    QUANTD_RETURN_IF_ERROR(source_.CheckNotTruncated(tensor));
+    const CheckpointTensor& tensor = *plan.tensor;
     QuantizedTensor result;
     result.name = tensor.name;
-    result.from = plan.from->name;
+    result.from = tensor.scheme;
     result.to = plan.to->name;
     result.weights = tensor.rows() * tensor.cols();
     bytes->resize(static_cast<size_t>(plan.to->RowBytes(tensor.cols()) * tensor.rows()));
     result.from_bytes = tensor.bytes;
     result.to_bytes = bytes->size();
-    if (plan.from->type_id == plan.to->type_id) {
-      std::copy_n(tensor.data, tensor.bytes, bytes->begin());
+    if (plan.stays()) {
+      QUANTD_RETURN_IF_ERROR(source_.gguf()->CheckNotTruncated(*plan.stored));
+      std::copy_n(plan.stored->data, plan.stored->bytes, bytes->begin());
     } else {
+      QUANTD_ASSIGN_OR_RETURN(const TensorRows rows, TensorRows::Open(source_, tensor));
       const auto columns = options_.importance.find(tensor.name);
-      TensorQuantizer quantizer(source_, plan,
-                                columns == options_.importance.end() ? nullptr : &columns->second);
+      const TensorQuantizer quantizer(
+          rows, plan, columns == options_.importance.end() ? nullptr : &columns->second);
       QUANTD_RETURN_IF_ERROR(quantizer.Run(pool_, bytes, &result));
     }
     results_.push_back(std::move(result));
     return Done(tensor);
   }
 
-  absl::Status Done(const GgufTensor& tensor) {
+  absl::Status Done(const CheckpointTensor& tensor) {
     source_.GiveBack(tensor);
     done_bytes_ += tensor.bytes;
     if (options_.progress && !options_.progress({done_bytes_, total_bytes_, tensor.name})) {
@@ -200,7 +205,7 @@ class Job {
     return absl::OkStatus();
   }
 
-  const GgufFile& source_;
+  const Checkpoint& source_;
   const std::vector<TensorPlan> plan_;
   ThreadPool& pool_;
   const QuantizeModelOptions& options_;
@@ -210,13 +215,13 @@ class Job {
 
 }  // namespace
 
-bool QuantizedTensor::quantized() const { return absl::string_view(from) != to; }
+bool QuantizedTensor::quantized() const { return from != to; }
 
 double QuantizedTensor::RelativeError() const {
   return squared_sum == 0 ? 0 : std::sqrt(squared_error / squared_sum);
 }
 
-absl::StatusOr<std::vector<QuantizedTensor>> QuantizeModel(const GgufFile& source,
+absl::StatusOr<std::vector<QuantizedTensor>> QuantizeModel(const Checkpoint& source,
                                                            const FormatMix& mix,
                                                            const std::string& output_path,
                                                            ThreadPool& pool,

@@ -11,7 +11,7 @@
 #include "kernels/base/thread_pool.h"
 #include "runtime/convert/calibration.h"
 #include "runtime/formats/format_mix.h"
-#include "runtime/formats/gguf.h"
+#include "runtime/model/checkpoint.h"
 
 namespace quantd {
 
@@ -32,8 +32,8 @@ struct QuantizeModelOptions {
 /// What became of one tensor. Errors compare the stored weights with the source's.
 struct QuantizedTensor {
   std::string name;
-  const char* from;  ///< type in the source
-  const char* to;    ///< type that was written
+  std::string from;  ///< type in the source
+  std::string to;    ///< type that was written
   uint64_t from_bytes, to_bytes;
   int64_t weights;
   double squared_error = 0;  ///< sum over the weights
@@ -48,9 +48,10 @@ struct QuantizedTensor {
 /// Quantizes a model of full precision to a GGUF file: matrices as `mix` says, everything else as
 /// it is. Matrices whose rows are no multiple of a type's block get FittingScheme. Metadata are
 /// copied, but for those that tell the file's type. Uses every thread of the pool.
-/// Errors: INVALID_ARGUMENT naming the tensor when the source is quantized already; DATA_LOSS when
+/// Errors: INVALID_ARGUMENT naming the tensor when the source is quantized already; UNIMPLEMENTED
+/// when it is no GGUF file; DATA_LOSS when
 /// it is corrupt; those of GgufWriter::Write; CANCELLED.
-absl::StatusOr<std::vector<QuantizedTensor>> QuantizeModel(const GgufFile& source,
+absl::StatusOr<std::vector<QuantizedTensor>> QuantizeModel(const Checkpoint& source,
                                                            const FormatMix& mix,
                                                            const std::string& output_path,
                                                            ThreadPool& pool,

@@ -100,7 +100,7 @@ absl::StatusOr<std::vector<QuantizedTensor>> WriteOutput(const QuantizeFlags& fl
                                                          const RuntimeContext& runtime) {
   QuantizeModelOptions options;
   QUANTD_ASSIGN_OR_RETURN(options.importance, Calibrate(flags, runtime));
-  QUANTD_ASSIGN_OR_RETURN(const std::unique_ptr<GgufFile> source, GgufFile::Open(flags.model));
+  QUANTD_ASSIGN_OR_RETURN(const std::unique_ptr<Checkpoint> source, Checkpoint::Open(flags.model));
   Progress bar(absl::StrCat("writing ", BaseName(flags.output)), flags.runtime.quiet);
   options.progress = [&](const QuantizeProgress& progress) {
     bar.Update(static_cast<double>(progress.done_bytes) /
