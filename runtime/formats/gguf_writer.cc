@@ -1,12 +1,5 @@
 #include "runtime/formats/gguf_writer.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <atomic>
-#include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <utility>
 
@@ -14,6 +7,7 @@
 #include "kernels/base/check.h"
 #include "kernels/base/status_macros.h"
 #include "runtime/formats/scheme_table.h"
+#include "runtime/formats/temporary_file.h"
 
 namespace quantd {
 namespace {
@@ -117,66 +111,6 @@ struct ValueEncoder {
     AppendInteger(type, value, &bytes);
     return bytes;
   }
-};
-
-/// A file under a temporary name; removed unless Commit moved it to its own.
-class TemporaryFile {
- public:
-  explicit TemporaryFile(const std::string& path) : path_(path) {
-    static std::atomic<int> counter{0};  // two writers of one process never share a name
-    temporary_ = absl::StrCat(path, ".partial.", getpid(), ".", counter.fetch_add(1));
-  }
-  ~TemporaryFile() {
-    if (fd_ >= 0) close(fd_);
-    if (exists_) unlink(temporary_.c_str());
-  }
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
-
-  absl::Status Open() {
-    fd_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    exists_ = fd_ >= 0;
-    return exists_ ? absl::OkStatus() : Failure("cannot create");
-  }
-
-  absl::Status Append(const void* data, uint64_t size) {
-    const char* next = static_cast<const char*>(data);
-    while (size > 0) {
-      const ssize_t written = write(fd_, next, size);
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) return Failure("cannot write");
-      next += written;
-      size -= static_cast<uint64_t>(written);
-      position_ += static_cast<uint64_t>(written);
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status Pad(uint64_t alignment) {
-    const std::string zeros((alignment - position_ % alignment) % alignment, '\0');
-    return Append(zeros.data(), zeros.size());
-  }
-
-  absl::Status Commit() {
-    if (fsync(fd_) != 0) return Failure("cannot write");
-    if (close(std::exchange(fd_, -1)) != 0) return Failure("cannot write");
-    if (std::rename(temporary_.c_str(), path_.c_str()) != 0) {
-      return Failure(absl::StrCat("cannot rename to ", path_));
-    }
-    exists_ = false;
-    return absl::OkStatus();
-  }
-
- private:
-  absl::Status Failure(absl::string_view what) const {
-    return absl::ErrnoToStatus(errno, absl::StrCat(temporary_, ": ", what));
-  }
-
-  const std::string path_;
-  std::string temporary_;
-  int fd_ = -1;
-  bool exists_ = false;  ///< under its temporary name
-  uint64_t position_ = 0;
 };
 
 }  // namespace

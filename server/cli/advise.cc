@@ -173,12 +173,6 @@ int Advise(const AdviseOptions& options) {
   return kExitOk;
 }
 
-/// A check for CLI11 options: "" or what is wrong.
-std::string CheckByteSize(const std::string& text) {
-  const auto bytes = ParseByteSize(text);
-  return bytes.ok() ? "" : std::string(bytes.status().message());
-}
-
 }  // namespace
 
 void AddAdvise(CLI::App& app, CommandFn* run) {

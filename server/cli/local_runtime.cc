@@ -5,6 +5,7 @@
 #include "server/cli/interrupt.h"
 #include "server/cli/output.h"
 #include "server/cli/progress.h"
+#include "server/scalar_text.h"
 #include "server/version.h"
 
 namespace quantd {
@@ -49,6 +50,11 @@ void AddQuietFlag(CLI::App* command, RuntimeFlags* flags) {
 
 std::string CheckNotNegative(const std::string& number) {
   return number.rfind('-', 0) == 0 ? number + " is below 0" : "";
+}
+
+std::string CheckByteSize(const std::string& text) {
+  const auto bytes = ParseByteSize(text);
+  return bytes.ok() ? "" : std::string(bytes.status().message());
 }
 
 absl::StatusOr<std::unique_ptr<RuntimeContext>> OpenRuntime(const RuntimeFlags& flags) {

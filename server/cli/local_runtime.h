@@ -33,6 +33,8 @@ void AddQuietFlag(CLI::App* command, RuntimeFlags* flags);    ///< --quiet
 
 /// A check for CLI11 options: "" or what is wrong. (Its own tells the largest double as a limit.)
 std::string CheckNotNegative(const std::string& number);
+/// The same for sizes such as 6GiB (ParseByteSize).
+std::string CheckByteSize(const std::string& text);
 
 /// Errors: those of KernelSet::Create.
 absl::StatusOr<std::unique_ptr<RuntimeContext>> OpenRuntime(const RuntimeFlags& flags);

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -7,18 +8,19 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "kernels/base/status_macros.h"
+#include "runtime/convert/quantize_folder.h"
 #include "runtime/convert/quantize_model.h"
 #include "server/cli/commands.h"
 #include "server/cli/evaluation.h"
 #include "server/cli/interrupt.h"
-#include "server/cli/json_output.h"
 #include "server/cli/local_runtime.h"
 #include "server/cli/output.h"
 #include "server/cli/progress.h"
-#include "server/cli/table.h"
+#include "server/cli/quantize_report.h"
+#include "server/scalar_text.h"
 
 namespace quantd {
 namespace {
@@ -31,41 +33,12 @@ struct QuantizeFlags {
   std::string evaluation_text;   ///< "" = none
   int32_t chunk = 256;
   bool pure = false;
+  FolderSettings folder;  ///< of a folder's scheme
+  std::string calibration_memory = "4GiB", shard_size = "5000000000";
   bool overwrite = false;
   bool json = false;
   RuntimeFlags runtime;
 };
-
-/// What the command did.
-struct Outcome {
-  std::vector<QuantizedTensor> tensors;
-  std::optional<Evaluation> evaluation;
-  absl::Duration elapsed;
-};
-
-/// Sums over tensors.
-struct Totals {
-  QuantizedTensor quantized;  ///< errors of the quantized ones
-  uint64_t from_bytes = 0, to_bytes = 0;
-  int64_t weights = 0;
-
-  double bits_per_weight() const {
-    return 8.0 * static_cast<double>(to_bytes) / static_cast<double>(weights);
-  }
-};
-
-Totals SumUp(const std::vector<QuantizedTensor>& tensors) {
-  Totals totals;
-  for (const QuantizedTensor& tensor : tensors) {
-    totals.from_bytes += tensor.from_bytes;
-    totals.to_bytes += tensor.to_bytes;
-    totals.weights += tensor.weights;
-    totals.quantized.squared_error += tensor.squared_error;
-    totals.quantized.squared_sum += tensor.squared_sum;
-    totals.quantized.max_error = std::max(totals.quantized.max_error, tensor.max_error);
-  }
-  return totals;
-}
 
 absl::Status CheckOutput(const QuantizeFlags& flags) {
   std::error_code error;
@@ -95,6 +68,16 @@ absl::StatusOr<ColumnImportance> Calibrate(const QuantizeFlags& flags,
                       absl::StrCat(text.path, ": ", importance.status().message()));
 }
 
+/// Draws on `bar`; an interrupt cancels.
+std::function<bool(const QuantizeProgress&)> ProgressOn(Progress* bar) {
+  return [bar](const QuantizeProgress& progress) {
+    bar->Update(static_cast<double>(progress.done_bytes) /
+                    static_cast<double>(std::max<uint64_t>(progress.total_bytes, 1)),
+                std::string(progress.tensor));
+    return !InterruptScope::Interrupted();
+  };
+}
+
 absl::StatusOr<std::vector<QuantizedTensor>> WriteOutput(const QuantizeFlags& flags,
                                                          const FormatMix& mix,
                                                          const RuntimeContext& runtime) {
@@ -102,12 +85,7 @@ absl::StatusOr<std::vector<QuantizedTensor>> WriteOutput(const QuantizeFlags& fl
   QUANTD_ASSIGN_OR_RETURN(options.importance, Calibrate(flags, runtime));
   QUANTD_ASSIGN_OR_RETURN(const std::unique_ptr<Checkpoint> source, Checkpoint::Open(flags.model));
   Progress bar(absl::StrCat("writing ", BaseName(flags.output)), flags.runtime.quiet);
-  options.progress = [&](const QuantizeProgress& progress) {
-    bar.Update(static_cast<double>(progress.done_bytes) /
-                   static_cast<double>(std::max<uint64_t>(progress.total_bytes, 1)),
-               std::string(progress.tensor));
-    return !InterruptScope::Interrupted();
-  };
+  options.progress = ProgressOn(&bar);
   return QuantizeModel(*source, mix, flags.output, runtime.pool(), options);
 }
 
@@ -123,79 +101,128 @@ absl::StatusOr<std::optional<Evaluation>> EvaluateOutput(const QuantizeFlags& fl
   return Evaluate(*output, source.get(), text, flags.chunk, flags.runtime.quiet);
 }
 
-void PrintAsJson(const QuantizeFlags& flags, const FormatMix& mix, const Outcome& outcome) {
-  const Totals totals = SumUp(outcome.tensors);
-  Json tensors = Json::array();
-  for (const QuantizedTensor& tensor : outcome.tensors) {
-    Json entry = {{"name", tensor.name},
-                  {"from", tensor.from},
-                  {"to", tensor.to},
-                  {"bytes", tensor.to_bytes}};
-    if (tensor.quantized()) {
-      entry["relative_error"] = tensor.RelativeError();
-      entry["max_error"] = tensor.max_error;
-    }
-    tensors.push_back(std::move(entry));
-  }
-  Json json = {{"model", flags.model},
-               {"output", flags.output},
-               {"type", mix.name()},
-               {"from_bytes", totals.from_bytes},
-               {"to_bytes", totals.to_bytes},
-               {"bits_per_weight", totals.bits_per_weight()},
-               {"relative_error", totals.quantized.RelativeError()},
-               {"seconds", JsonSeconds(outcome.elapsed)},
-               {"tensors", std::move(tensors)}};
-  if (outcome.evaluation) {
-    json["text"] = flags.evaluation_text;
-    json["perplexity"] = outcome.evaluation->result.perplexity;
-    json["against"] = ComparisonJson(flags.model, *outcome.evaluation->comparison);
-  }
-  PrintJson(json);
+/// The model that reads the calibration text of a folder's scheme.
+absl::StatusOr<FolderCalibration> CalibrateFolder(const QuantizeFlags& flags,
+                                                  const ServedModel& model) {
+  QUANTD_ASSIGN_OR_RETURN(const EvaluationText text, ReadText(flags.calibration_text));
+  FolderCalibration calibration;
+  calibration.model = &model.model();
+  calibration.kv_type = model.kv_type();
+  calibration.tokens = EncodeText(model, text);
+  calibration.reading =
+      ReadingOptions(model, flags.chunk, absl::StrCat("calibrating on ", BaseName(text.path)),
+                     flags.runtime.quiet);
+  QUANTD_ASSIGN_OR_RETURN(const int64_t memory, ParseByteSize(flags.calibration_memory));
+  calibration.memory_bytes = static_cast<uint64_t>(memory);
+  return calibration;
 }
 
-void PrintForPeople(const QuantizeFlags& flags, const FormatMix& mix, const Outcome& outcome) {
-  constexpr auto kRight = Table::Align::kRight;
-  Table table({{"TENSOR"}, {"FROM"}, {"TO"}, {"ERROR", kRight}, {"LARGEST", kRight}});
-  for (const QuantizedTensor& tensor : outcome.tensors) {
-    if (!tensor.quantized()) continue;
-    table.AddRow({tensor.name, tensor.from, tensor.to,
-                  absl::StrFormat("%.3f %%", 100 * tensor.RelativeError()),
-                  FormatNumber(tensor.max_error)});
+absl::StatusOr<std::vector<QuantizedTensor>> WriteFolder(const QuantizeFlags& flags,
+                                                         const FolderScheme& scheme,
+                                                         const RuntimeContext& runtime) {
+  QuantizeFolderOptions options;
+  options.settings = flags.folder;
+  options.overwrite = flags.overwrite;
+  QUANTD_ASSIGN_OR_RETURN(const int64_t shard_bytes, ParseByteSize(flags.shard_size));
+  options.shard_bytes = static_cast<uint64_t>(shard_bytes);
+  std::shared_ptr<ServedModel> model;
+  if (scheme.calibrated()) {
+    QUANTD_ASSIGN_OR_RETURN(model, LoadForOneSequence(runtime, flags.model, flags.runtime));
+    QUANTD_ASSIGN_OR_RETURN(options.calibration, CalibrateFolder(flags, *model));
   }
-  if (!table.empty()) Print(table.Render());
-  const Totals totals = SumUp(outcome.tensors);
-  Print(absl::StrFormat("%s: %s of %s, %.2f bits per weight, was %s; error %.3f %% (%s)\n",
-                        EscapeText(flags.output), FormatBytes(totals.to_bytes), mix.name(),
-                        totals.bits_per_weight(), FormatBytes(totals.from_bytes),
-                        100 * totals.quantized.RelativeError(), FormatSeconds(outcome.elapsed)));
-  if (!outcome.evaluation) return;
-  Print(absl::StrFormat("perplexity %.4f\n", outcome.evaluation->result.perplexity));
-  Print(DescribeComparison(flags.model, *outcome.evaluation->comparison));
+  Progress bar(absl::StrCat("writing ", BaseName(flags.output)), flags.runtime.quiet);
+  options.progress = ProgressOn(&bar);
+  return QuantizeFolder(flags.model, scheme, flags.output, runtime.pool(), options);
+}
+
+/// What a scheme of folders needs of the command line, checked before anything is read.
+absl::Status CheckFolderFlags(const QuantizeFlags& flags, const FolderScheme& scheme) {
+  QUANTD_RETURN_IF_ERROR(CheckSettings(scheme, flags.folder));
+  if (flags.pure) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "pure: ", scheme.name, " leaves the output in the type of the model; leave it out"));
+  }
+  if (!std::filesystem::is_directory(flags.model)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        flags.model, ": --type ", scheme.name,
+        " is written from a folder of Hugging Face; of a GGUF file, as from a folder, can be "
+        "written: ",
+        FormatMix::Names()));
+  }
+  if (!scheme.calibrated() && !flags.calibration_text.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "imatrix-text: ", scheme.name, " is not calibrated; leave it out, or use GPTQ or AWQ"));
+  }
+  if (scheme.calibrated() && flags.calibration_text.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "imatrix-text: ", scheme.name,
+        " needs a text to calibrate with, some 100,000 characters like those that the model will "
+        "read; W4A16 and NF4 need none"));
+  }
+  return absl::OkStatus();
+}
+
+/// A type of GGUF files, or a scheme of folders.
+struct OutputType {
+  const FolderScheme* scheme = nullptr;  ///< else a mix
+  std::optional<FormatMix> mix;
+  const char* name() const { return scheme != nullptr ? scheme->name : mix->name(); }
+};
+
+absl::StatusOr<OutputType> FindType(const QuantizeFlags& flags) {
+  OutputType type;
+  type.scheme = FindFolderScheme(flags.type);
+  if (type.scheme != nullptr) {
+    QUANTD_RETURN_IF_ERROR(CheckFolderFlags(flags, *type.scheme));
+    return type;
+  }
+  const auto mix = FormatMix::Find(flags.type);
+  if (!mix.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        mix.status().message(), "; as folders of Hugging Face: ", FolderSchemeNames()));
+  }
+  if (flags.folder != FolderSettings()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("bits, group-size, act-order, zero-points: ", mix->name(),
+                     " has no choice of them; ", FolderSchemeNames(), " may"));
+  }
+  type.mix = *mix;
+  return type;
+}
+
+absl::StatusOr<std::vector<QuantizedTensor>> Write(const QuantizeFlags& flags,
+                                                   const OutputType& type,
+                                                   const RuntimeContext& runtime) {
+  if (type.scheme != nullptr) return WriteFolder(flags, *type.scheme, runtime);
+  return WriteOutput(flags, flags.pure ? *type.mix : type.mix->WithFineOutput(), runtime);
 }
 
 int Quantize(const QuantizeFlags& flags) {
   InterruptScope interrupts;
-  const auto mix = FormatMix::Find(flags.type);
-  if (!mix.ok()) return Fail(kCommand, mix.status());
+  const auto type = FindType(flags);
+  if (!type.ok()) return Fail(kCommand, type.status());
   const absl::Status output = CheckOutput(flags);
   if (!output.ok()) return Fail(kCommand, output);
   const auto runtime = OpenRuntime(flags.runtime);
   if (!runtime.ok()) return Fail(kCommand, runtime.status());
 
   const absl::Time start = absl::Now();
-  Outcome outcome;
-  auto tensors = WriteOutput(flags, flags.pure ? *mix : mix->WithFineOutput(), **runtime);
+  QuantizeReport report;
+  report.model = flags.model;
+  report.output = flags.output;
+  report.type = type->name();
+  report.evaluation_text = flags.evaluation_text;
+  auto tensors = Write(flags, *type, **runtime);
   if (!tensors.ok()) return Fail(kCommand, tensors.status());
-  outcome.tensors = *std::move(tensors);
-  outcome.elapsed = absl::Now() - start;
+  report.tensors = *std::move(tensors);
+  report.elapsed = absl::Now() - start;
   auto evaluation = EvaluateOutput(flags, **runtime);
   if (!evaluation.ok()) return Fail(kCommand, evaluation.status());
-  outcome.evaluation = *std::move(evaluation);
+  report.evaluation = *std::move(evaluation);
   if (flags.json) {
-    PrintAsJson(flags, *mix, outcome);
+    PrintAsJson(report);
   } else {
-    PrintForPeople(flags, *mix, outcome);
+    PrintForPeople(report);
   }
   return kExitOk;
 }
@@ -204,7 +231,7 @@ void AddTextFlags(CLI::App* command, QuantizeFlags* flags) {
   command
       ->add_option("--imatrix-text", flags->calibration_text,
                    "A text to calibrate with: errors then count as much as the inputs that they\n"
-                   "meet when the model reads it")
+                   "meet when the model reads it. GPTQ and AWQ need one")
       ->type_name("FILE");
   command
       ->add_option("--eval-text", flags->evaluation_text,
@@ -217,26 +244,68 @@ void AddTextFlags(CLI::App* command, QuantizeFlags* flags) {
       ->capture_default_str();
 }
 
+void AddFolderFlags(CLI::App* command, QuantizeFlags* flags) {
+  command
+      ->add_option("--group-size", flags->folder.group,
+                   "W4A16, GPTQ, AWQ: input features that share a scale; -1: a whole row")
+      ->type_name("N")
+      ->capture_default_str();
+  command->add_option("--bits", flags->folder.bits, "GPTQ: 2, 3, 4 or 8")
+      ->type_name("N")
+      ->capture_default_str();
+  command->add_flag(
+      "--act-order", flags->folder.act_order,
+      "GPTQ: features of large inputs first (desc_act); often more exact, and slower\n"
+      "in some engines");
+  command->add_flag("--zero-points", flags->folder.zero_points,
+                    "GPTQ: groups with zero points instead of symmetric ones");
+  command
+      ->add_option("--calibration-memory", flags->calibration_memory,
+                   "GPTQ, AWQ: what statistics of inputs may take. The text is read again for as\n"
+                   "many layers as fit; a layer takes 4 bytes per pair of features of each of its\n"
+                   "4 inputs, one of 4096 and 11008 features 690 MB")
+      ->type_name("BYTES")
+      ->check(CheckByteSize)
+      ->capture_default_str();
+  command
+      ->add_option("--shard-size", flags->shard_size,
+                   "Of folders: bytes of tensors beyond which there are several files")
+      ->type_name("BYTES")
+      ->check(CheckByteSize)
+      ->capture_default_str();
+}
+
+/// "NF4 (bitsandbytes, 4 bits), ...".
+std::string FolderTypes() {
+  return absl::StrJoin(FolderSchemes(), "; ", [](std::string* out, const FolderScheme& scheme) {
+    absl::StrAppend(out, scheme.name, " (", scheme.library, ")");
+  });
+}
+
 }  // namespace
 
 void AddQuantize(CLI::App& app, CommandFn* run) {
   auto flags = std::make_shared<QuantizeFlags>();
   CLI::App* command =
       app.add_subcommand("quantize", "Write a model of full precision in a smaller format");
-  command->add_option("model", flags->model, "A .gguf file in F32, F16 or BF16")
+  command
+      ->add_option("model", flags->model,
+                   "A .gguf file or, for folders, a folder, in F32, F16 or BF16")
       ->required()
       ->type_name("MODEL");
-  command->add_option("-o,--output", flags->output, "The .gguf file to write")
+  command->add_option("-o,--output", flags->output, "The .gguf file, or the folder, to write")
       ->required()
-      ->type_name("FILE");
+      ->type_name("PATH");
   command
       ->add_option("--type", flags->type,
-                   "Type of the matrices, or a mix of types: " + FormatMix::Names())
+                   "Of a .gguf file, type of the matrices or a mix of types: " +
+                       FormatMix::Names() + ".\nOf a folder: " + FolderTypes())
       ->required()
       ->type_name("TYPE");
   command->add_flag("--pure", flags->pure,
                     "The output in TYPE too; else it is Q6_K where TYPE has fewer bits");
   AddTextFlags(command, flags.get());
+  AddFolderFlags(command, flags.get());
   command->add_flag("--overwrite", flags->overwrite, "Replace the output if it exists");
   command->add_flag("--json", flags->json,
                     "One JSON object {output, type, bits_per_weight, tensors: [...], ...}");
@@ -250,6 +319,9 @@ void AddQuantize(CLI::App& app, CommandFn* run) {
       "Examples:\n"
       "  quantd quantize model-f16.gguf -o model-Q4_K_M.gguf --type Q4_K_M\n"
       "  quantd quantize model-f16.gguf -o model-Q4_K_M.gguf --type Q4_K_M \\\n"
+      "      --imatrix-text calibration.txt --eval-text heldout.txt\n"
+      "  quantd quantize FOLDER -o FOLDER-NF4 --type NF4\n"
+      "  quantd quantize FOLDER -o FOLDER-GPTQ --type GPTQ --group-size 128 --act-order \\\n"
       "      --imatrix-text calibration.txt --eval-text heldout.txt");
   command->callback([=] { *run = [flags] { return Quantize(*flags); }; });
 }

@@ -1,0 +1,107 @@
+#include "runtime/convert/input_statistics.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "kernels/base/status_macros.h"
+#include "runtime/quantize/add_products.h"
+
+namespace quantd {
+namespace {
+
+/// Sums over the inputs of one matrix.
+class InputSums {
+ public:
+  void Add(const float* inputs, int64_t count, int64_t cols, ThreadPool& pool) {
+    cols_ = cols;
+    products_.resize(static_cast<size_t>(cols * cols));
+    magnitudes_.resize(static_cast<size_t>(cols));
+    features_.resize(static_cast<size_t>(cols * count));
+    for (int64_t r = 0; r < count; ++r) {
+      for (int64_t c = 0; c < cols; ++c) {
+        features_[c * count + r] = inputs[r * cols + c];
+        magnitudes_[c] += std::fabs(inputs[r * cols + c]);
+      }
+    }
+    rows_ += count;
+    // The upper triangle, whose rows grow shorter: threads take every so many of them.
+    pool.Run([&](int thread) {
+      for (int64_t i = thread; i < cols; i += pool.size()) {
+        AddProducts(features_.data() + i * count, count, inputs + i, cols, cols - i,
+                    products_.data() + i * cols + i);
+      }
+    });
+  }
+
+  int64_t rows() const { return rows_; }
+
+  InputStatistics Take() {
+    InputStatistics statistics;
+    statistics.rows = rows_;
+    statistics.cols = cols_;
+    const auto rows = static_cast<double>(rows_);
+    for (const double sum : magnitudes_) {
+      statistics.magnitudes.push_back(static_cast<float>(sum / rows));
+    }
+    for (int64_t i = 0; i < cols_; ++i) {
+      for (int64_t j = i; j < cols_; ++j) {
+        float& product = products_[i * cols_ + j];
+        product /= static_cast<float>(rows);
+        products_[j * cols_ + i] = product;
+      }
+    }
+    statistics.products = std::move(products_);
+    return statistics;
+  }
+
+ private:
+  int64_t rows_ = 0, cols_ = 0;
+  std::vector<float> products_;  // [cols, cols], the upper triangle
+  std::vector<double> magnitudes_;
+  std::vector<float> features_;  // the inputs transposed
+};
+
+bool IsFinite(const InputStatistics& statistics) {
+  return std::all_of(statistics.products.begin(), statistics.products.end(),
+                     [](float product) { return std::isfinite(product); });
+}
+
+}  // namespace
+
+absl::StatusOr<InputsByMatrix> MeasureInputs(Model& model, KvType kv_type,
+                                             absl::Span<const int32_t> tokens,
+                                             const ChunkOptions& options, ThreadPool& pool,
+                                             absl::Span<const std::string> matrices) {
+  const std::vector<WeightReport> report = model.Report();
+  std::vector<InputSums> sums(matrices.size());
+  std::vector<InputSums*> wanted(report.size(), nullptr);
+  for (size_t i = 0; i < matrices.size(); ++i) {
+    for (size_t m = 0; m < report.size(); ++m) {
+      if (report[m].name == matrices[i]) wanted[m] = &sums[i];
+    }
+  }
+  model.ObserveInputs([&](size_t matrix, const float* rows, int64_t count, int64_t cols) {
+    if (wanted[matrix] != nullptr) wanted[matrix]->Add(rows, count, cols, pool);
+  });
+  const auto end_observation = absl::MakeCleanup([&] { model.ObserveInputs({}); });
+  const int32_t chunk = std::clamp(options.chunk, 1, model.config().context);
+  ChunkReader reader(model, chunk, kv_type);
+  QUANTD_RETURN_IF_ERROR(ReadChunks(model.config(), tokens, options, {&reader}, [] {}).status());
+  InputsByMatrix result;
+  for (size_t i = 0; i < matrices.size(); ++i) {
+    if (sums[i].rows() == 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("tensor ", matrices[i], ": multiplied nothing; a longer text is needed"));
+    }
+    InputStatistics& statistics = result[matrices[i]];
+    statistics = sums[i].Take();
+    if (IsFinite(statistics)) continue;
+    return absl::InternalError(
+        absl::StrCat("tensor ", matrices[i], ": its input is not finite on this text"));
+  }
+  return result;
+}
+
+}  // namespace quantd
