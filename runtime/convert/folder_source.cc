@@ -131,7 +131,7 @@ absl::Status FolderSource::CheckFits(const FolderScheme& scheme,
         module.k * options.bits % scheme.packer->k_bits_multiple != 0) {
       return absl::InvalidArgumentError(absl::StrCat(
           directory_.path(), ": ", tensor, ": ", module.n, " x ", module.k, " codes of ",
-          options.bits, " bits do not fill the words of ", scheme.name, "; W8A8 would do"));
+          options.bits, " bits do not fill words or blocks of ", scheme.name, "; W8A8 would do"));
     }
   }
   return absl::OkStatus();

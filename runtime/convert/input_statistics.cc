@@ -75,12 +75,12 @@ absl::StatusOr<InputsByMatrix> MeasureInputs(Model& model, KvType kv_type,
                                              const ChunkOptions& options, ThreadPool& pool,
                                              absl::Span<const std::string> matrices) {
   const std::vector<WeightReport> report = model.Report();
-  std::vector<InputSums> sums(matrices.size());
-  std::vector<InputSums*> wanted(report.size(), nullptr);
-  for (size_t i = 0; i < matrices.size(); ++i) {
-    for (size_t m = 0; m < report.size(); ++m) {
-      if (report[m].name == matrices[i]) wanted[m] = &sums[i];
-    }
+  absl::flat_hash_map<std::string, InputSums> sums;
+  for (const std::string& matrix : matrices) sums.try_emplace(matrix);
+  std::vector<InputSums*> wanted;
+  for (const WeightReport& matrix : report) {
+    const auto found = sums.find(matrix.name);
+    wanted.push_back(found == sums.end() ? nullptr : &found->second);
   }
   model.ObserveInputs([&](size_t matrix, const float* rows, int64_t count, int64_t cols) {
     if (wanted[matrix] != nullptr) wanted[matrix]->Add(rows, count, cols, pool);
@@ -90,16 +90,16 @@ absl::StatusOr<InputsByMatrix> MeasureInputs(Model& model, KvType kv_type,
   ChunkReader reader(model, chunk, kv_type);
   QUANTD_RETURN_IF_ERROR(ReadChunks(model.config(), tokens, options, {&reader}, [] {}).status());
   InputsByMatrix result;
-  for (size_t i = 0; i < matrices.size(); ++i) {
-    if (sums[i].rows() == 0) {
+  for (auto& [matrix, sum] : sums) {
+    if (sum.rows() == 0) {
       return absl::InvalidArgumentError(
-          absl::StrCat("tensor ", matrices[i], ": multiplied nothing; a longer text is needed"));
+          absl::StrCat("tensor ", matrix, ": multiplied nothing; a longer text is needed"));
     }
-    InputStatistics& statistics = result[matrices[i]];
-    statistics = sums[i].Take();
+    InputStatistics& statistics = result[matrix];
+    statistics = sum.Take();
     if (IsFinite(statistics)) continue;
     return absl::InternalError(
-        absl::StrCat("tensor ", matrices[i], ": its input is not finite on this text"));
+        absl::StrCat("tensor ", matrix, ": its input is not finite on this text"));
   }
   return result;
 }

@@ -206,7 +206,7 @@ class Job {
     absl::Span<const int32_t> k_order;
     switch (scheme_.method) {
       case RoundingMethod::kNf4:
-        EncodeNf4(weights, &coded);
+        EncodeNf4(module, weights, &coded);
         break;
       case RoundingMethod::kNearest:
         EncodeNearest(module, weights, &coded);
@@ -237,21 +237,12 @@ class Job {
     return Done(*module.weight);
   }
 
-  void EncodeNf4(const std::vector<float>& weights, QuantTensor* coded) {
-    constexpr int64_t kBlock = hf::kNf4Block;
-    const auto count = static_cast<int64_t>(weights.size());
-    const int64_t blocks = (count + kBlock - 1) / kBlock;
-    coded->Resize(kNf4, blocks, kBlock);
-    pool_.ParallelFor(blocks, kBlock, [&](int64_t begin, int64_t end, int) {
-      float padded[kBlock];
-      for (int64_t block = begin; block < end; ++block) {
-        const float* first = weights.data() + block * kBlock;
-        const int64_t rest = count - block * kBlock;
-        if (rest < kBlock) {
-          std::fill(std::copy_n(first, rest, padded), std::end(padded), 0.0f);
-          first = padded;
-        }
-        QuantizeRow(first, block, coded);
+  void EncodeNf4(const FolderModule& module, const std::vector<float>& weights,
+                 QuantTensor* coded) {
+    coded->Resize(kNf4, module.n, module.k);
+    pool_.ParallelFor(module.n, 1, [&](int64_t begin, int64_t end, int) {
+      for (int64_t row = begin; row < end; ++row) {
+        QuantizeRow(weights.data() + row * module.k, row, coded);
       }
     });
   }
@@ -313,7 +304,6 @@ class Job {
       RowFloats(coded, r, row.data());
       for (int64_t c = 0; c < coded.cols; ++c) {
         const int64_t at = r * coded.cols + (k_order.empty() ? c : k_order[c]);
-        if (at >= result.weights) break;  // what fills up the last block
         const double weight = weights[at];
         const float factor = scaling.Of(at / module.k, at % module.k);
         const double error = std::fabs(double{row[c]} / factor - weight);

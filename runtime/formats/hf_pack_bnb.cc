@@ -6,6 +6,9 @@
 namespace quantd::hf {
 namespace {
 
+constexpr int64_t kBlock = 64;
+constexpr int kBits = 4;
+
 /// As torch names the types.
 const char* TorchName(Dtype dtype) {
   return dtype == Dtype::kF32 ? "float32" : dtype == Dtype::kF16 ? "float16" : "bfloat16";
@@ -13,18 +16,15 @@ const char* TorchName(Dtype dtype) {
 
 /// The JSON that tells what the codes are of.
 std::string QuantState(int64_t n, int64_t k, Dtype dtype) {
-  const nlohmann::ordered_json state = {{"quant_type", "nf4"},
-                                        {"blocksize", kNf4Block},
-                                        {"dtype", TorchName(dtype)},
-                                        {"shape", {n, k}}};
+  const nlohmann::ordered_json state = {
+      {"quant_type", "nf4"}, {"blocksize", kBlock}, {"dtype", TorchName(dtype)}, {"shape", {n, k}}};
   return state.dump();
 }
 
 std::vector<ModuleTensor> Layout(int64_t n, int64_t k, const PackOptions& options) {
-  const int64_t blocks = (n * k + kNf4Block - 1) / kNf4Block;
   const std::string state = QuantState(n, k, options.weight_dtype);
-  return {{".weight", Dtype::kU8, {(n * k + 1) / 2, 1}, {}},
-          {".weight.absmax", Dtype::kF32, {blocks}, {}},
+  return {{".weight", Dtype::kU8, {n * k / 2, 1}, {}},
+          {".weight.absmax", Dtype::kF32, {n * k / kBlock}, {}},
           {".weight.quant_map",
            Dtype::kF32,
            {16},
@@ -37,9 +37,8 @@ std::vector<ModuleTensor> Layout(int64_t n, int64_t k, const PackOptions& option
 
 void Pack(const QuantTensor& weights, absl::Span<const int32_t>, const PackOptions&,
           std::vector<ModuleTensor>* tensors) {
-  // As many as the matrix has, of whose blocks the last may be filled up.
   std::vector<uint8_t>& codes = (*tensors)[0].bytes;
-  codes.resize(static_cast<size_t>((*tensors)[0].shape[0]));
+  codes.resize(weights.codes.size() / 2);
   for (size_t i = 0; i < codes.size(); ++i) {
     codes[i] = static_cast<uint8_t>(weights.codes[2 * i] << 4 | weights.codes[2 * i + 1]);
   }
@@ -48,6 +47,6 @@ void Pack(const QuantTensor& weights, absl::Span<const int32_t>, const PackOptio
 
 }  // namespace
 
-const Packer kNf4Packer = {Layout, Pack, 1, 1};
+const Packer kNf4Packer = {Layout, Pack, 1, kBlock* kBits};
 
 }  // namespace quantd::hf

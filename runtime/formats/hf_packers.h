@@ -39,14 +39,14 @@ struct Packer {
   /// the layout stores them.
   void (*pack)(const QuantTensor& weights, absl::Span<const int32_t> k_order,
                const PackOptions& options, std::vector<ModuleTensor>* tensors);
-  /// What N * bits and K * bits must be multiples of for codes to fill whole words; 1: nothing.
+  /// What the bits of a column and of a row must be multiples of, N * bits and K * bits, so that
+  /// codes fill whole words or blocks; 1: nothing.
   int n_bits_multiple, k_bits_multiple;
 };
 
-/// bitsandbytes NF4. Canonical form: the flattened matrix in rows of one block of 64, the last
-/// filled up with zeros.
+/// bitsandbytes NF4, in blocks of 64. Rows must be whole blocks: the library itself, on a CPU,
+/// reads others wrongly.
 extern const Packer kNf4Packer;  // hf_pack_bnb.cc
-inline constexpr int64_t kNf4Block = 64;
 /// compressed-tensors int-quantized: INT8 with a scale per row, in the type of the weight.
 extern const Packer kInt8Packer;  // hf_pack_compressed.cc
 /// compressed-tensors pack-quantized: symmetric INT4 in groups, scales in the type of the weight.

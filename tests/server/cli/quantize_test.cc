@@ -2,6 +2,7 @@
 
 #include "gmock/gmock.h"
 #include "tests/server/cli/cli_runner.h"
+#include "tests/support/temporary_folder.h"
 
 namespace quantd {
 namespace {
@@ -102,6 +103,66 @@ TEST_F(QuantizeTest, SaysWhatIsWrong) {
       RunQuantd({"quantize", DemoModel("Q8_0"), "-o", output_, "--type", "Q4_0"});
   EXPECT_EQ(source.code, 2);
   EXPECT_THAT(source.err, HasSubstr("is Q8_0 already"));
+}
+
+/// The folder of a small model: the family's, or the one that was trained.
+class QuantizeFolderCommandTest : public testing::Test {
+ protected:
+  CliResult Run(std::vector<std::string> more, const std::string& source = "families/llama") {
+    std::vector<std::string> args = {"quantize", SourcePath("tests/golden/" + source), "-o",
+                                     output_};
+    args.insert(args.end(), more.begin(), more.end());
+    return RunQuantd(args);
+  }
+
+  TemporaryFolder folder_;
+  const std::string output_ = folder_.Path("quantized");
+};
+
+TEST_F(QuantizeFolderCommandTest, WritesAFolderAndTellsItsErrors) {
+  const CliResult result = Run({"--type", "nf4", "--json"}, "hf-models/float-bf16-sharded");
+  ASSERT_EQ(result.code, 0) << result.err;
+  const json report = result.Json();
+  EXPECT_EQ(report["type"], "NF4");
+  EXPECT_NEAR(report["relative_error"].get<double>(), 0.09, 0.03);
+  EXPECT_LT(report["to_bytes"].get<int>(), report["from_bytes"].get<int>());
+  const json inspected = RunQuantd({"inspect", output_, "--json"}).Json();
+  EXPECT_EQ(inspected["errors"], json::array());
+  const CliResult run =
+      RunQuantd({"run", output_, "--token-ids", "7,12", "-n", "3", "--ignore-eos", "--json"});
+  EXPECT_EQ(run.Json()["ids"].size(), 3u);
+  const CliResult kept = Run({"--type", "NF4"}, "hf-models/float-bf16-sharded");
+  EXPECT_EQ(kept.code, 2);
+  EXPECT_THAT(kept.err, HasSubstr("exists; --overwrite replaces it"));
+}
+
+TEST_F(QuantizeFolderCommandTest, PrintsATableForPeople) {
+  const CliResult result = Run({"--type", "W4A16", "--group-size", "16"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out,
+              testing::ContainsRegex("model.layers.0.mlp.up_proj.weight +BF16 +W4A16 +[0-9.]+ %"));
+  EXPECT_THAT(result.out, HasSubstr(" of W4A16, "));
+}
+
+TEST_F(QuantizeFolderCommandTest, SaysWhatIsWrong) {
+  const auto wrong = [&](std::vector<std::string> more) {
+    const CliResult result = Run(std::move(more));
+    EXPECT_EQ(result.code, 2);
+    return result.err;
+  };
+  EXPECT_THAT(wrong({"--type", "GPTQ"}),
+              HasSubstr("imatrix-text: GPTQ needs a text to calibrate with"));
+  EXPECT_THAT(wrong({"--type", "NF4", "--imatrix-text", "x"}), HasSubstr("NF4 is not calibrated"));
+  EXPECT_THAT(wrong({"--type", "NF4", "--pure"}), HasSubstr("leaves the output in the type"));
+  EXPECT_THAT(wrong({"--type", "W8A8", "--group-size", "32"}), HasSubstr("W8A8 has none"));
+  EXPECT_THAT(wrong({"--type", "W4A16", "--group-size", "31"}), HasSubstr("multiples of 16"));
+  EXPECT_THAT(wrong({"--type", "W4A16"}), HasSubstr("group-size 128 does not divide"));
+  EXPECT_THAT(wrong({"--type", "Q4_0", "--bits", "3"}), HasSubstr("Q4_0 has no choice of them"));
+  EXPECT_THAT(wrong({"--type", "Q9"}), HasSubstr("as folders of Hugging Face: NF4, W8A8"));
+  const CliResult gguf = RunQuantd({"quantize", DemoModel("f16"), "-o", output_, "--type", "AWQ"});
+  EXPECT_EQ(gguf.code, 2);
+  EXPECT_THAT(gguf.err, HasSubstr("--type AWQ is written from a folder of Hugging Face"));
+  EXPECT_EQ(folder_.FileCount(), 0u);
 }
 
 }  // namespace
