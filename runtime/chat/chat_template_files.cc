@@ -13,24 +13,23 @@
 #include "runtime/formats/file_error.h"
 #include "runtime/formats/json_document.h"
 #include "runtime/formats/mapped_file.h"
+#include "runtime/tokenizer/gguf_tokenizer_keys.h"
 
 namespace quantd {
 namespace {
 
 constexpr char kTemplateKey[] = "tokenizer.chat_template";
+constexpr char kDefaultTemplate[] = "default";
 constexpr char kNamesKey[] = "tokenizer.chat_templates";
-constexpr char kTokensKey[] = "tokenizer.ggml.tokens";
 
 // The variables of templates for special tokens, and how GGUF names their ids.
 struct SpecialTokenRow {
   const char *variable, *gguf_key;
 };
 constexpr SpecialTokenRow kSpecialTokens[] = {
-    {"bos_token", "tokenizer.ggml.bos_token_id"},
-    {"eos_token", "tokenizer.ggml.eos_token_id"},
-    {"unk_token", "tokenizer.ggml.unknown_token_id"},
-    {"sep_token", "tokenizer.ggml.seperator_token_id"},  // so spelled in the format
-    {"pad_token", "tokenizer.ggml.padding_token_id"},
+    {"bos_token", gguf_tokenizer::kBosId},     {"eos_token", gguf_tokenizer::kEosId},
+    {"unk_token", gguf_tokenizer::kUnknownId}, {"sep_token", gguf_tokenizer::kSeparatorId},
+    {"pad_token", gguf_tokenizer::kPaddingId},
 };
 
 constexpr char kJinjaFile[] = "chat_template.jinja", kConfigFile[] = "tokenizer_config.json";
@@ -41,7 +40,8 @@ constexpr uint64_t kMaxConfigBytes = uint64_t{64} << 20;
 constexpr size_t kMaxTemplates = 64;
 
 absl::Status ReadGgufTokens(const GgufFile& file, ChatTemplateSource* source) {
-  QUANTD_ASSIGN_OR_RETURN(const GgufArray* tokens, file.OptionalStringArray(kTokensKey));
+  QUANTD_ASSIGN_OR_RETURN(const GgufArray* tokens,
+                          file.OptionalStringArray(gguf_tokenizer::kTokens));
   for (const SpecialTokenRow& row : kSpecialTokens) {
     QUANTD_ASSIGN_OR_RETURN(const std::optional<uint64_t> id, file.OptionalUint(row.gguf_key));
     if (!id.has_value() || tokens == nullptr) continue;
@@ -68,7 +68,7 @@ absl::Status ReadConfigTemplates(const JsonValue& config, ChatTemplateSource* so
   if (!found.has_value()) return absl::OkStatus();
   if (found->is_string()) {
     QUANTD_ASSIGN_OR_RETURN(const absl::string_view text, found->String());
-    source->templates["default"] = std::string(text);
+    source->templates[kDefaultTemplate] = std::string(text);
     return absl::OkStatus();
   }
   QUANTD_ASSIGN_OR_RETURN(const std::vector<JsonValue> elements, found->Elements());
@@ -125,7 +125,7 @@ absl::Status ReadJinjaFiles(const std::string& directory, ChatTemplateSource* so
   const std::string main = absl::StrCat(directory, "/", kJinjaFile);
   source->place = main;
   source->templates.clear();
-  QUANTD_ASSIGN_OR_RETURN(source->templates["default"], ReadTemplateFile(main));
+  QUANTD_ASSIGN_OR_RETURN(source->templates[kDefaultTemplate], ReadTemplateFile(main));
   std::error_code error;
   std::filesystem::directory_iterator entry(absl::StrCat(directory, "/", kMoreTemplates), error);
   for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
@@ -143,7 +143,7 @@ absl::StatusOr<std::unique_ptr<const ChatTemplate>> ReadChatTemplate(const GgufF
   ChatTemplateSource source;
   source.place = absl::StrCat(file.path(), ": ", kTemplateKey);
   QUANTD_ASSIGN_OR_RETURN(const auto text, file.OptionalString(kTemplateKey));
-  if (text.has_value()) source.templates["default"] = std::string(*text);
+  if (text.has_value()) source.templates[kDefaultTemplate] = std::string(*text);
   QUANTD_ASSIGN_OR_RETURN(const GgufArray* names, file.OptionalStringArray(kNamesKey));
   const size_t count = names == nullptr ? 0 : std::min(names->strings.size(), kMaxTemplates);
   for (size_t i = 0; i < count; ++i) {
@@ -160,26 +160,44 @@ absl::StatusOr<std::unique_ptr<const ChatTemplate>> ReadChatTemplate(
     const GgufFile& file, const std::string& jinja_path) {
   ChatTemplateSource source;
   source.place = jinja_path;
-  QUANTD_ASSIGN_OR_RETURN(source.templates["default"], ReadTemplateFile(jinja_path));
+  QUANTD_ASSIGN_OR_RETURN(source.templates[kDefaultTemplate], ReadTemplateFile(jinja_path));
   QUANTD_RETURN_IF_ERROR(ReadGgufTokens(file, &source));
   return ChatTemplate::Create(std::move(source));
 }
 
-absl::StatusOr<std::unique_ptr<const ChatTemplate>> ReadChatTemplate(const std::string& directory) {
+absl::StatusOr<ChatTemplateSource> ReadChatTemplateSource(const std::string& directory) {
   ChatTemplateSource source;
   source.place = absl::StrCat(directory, "/", kConfigFile, ": chat_template");
   QUANTD_RETURN_IF_ERROR(ReadConfigs(directory, /*templates=*/true, &source));
   if (Exists(absl::StrCat(directory, "/", kJinjaFile))) {
     QUANTD_RETURN_IF_ERROR(ReadJinjaFiles(directory, &source));
   }
+  return source;
+}
+
+absl::StatusOr<std::unique_ptr<const ChatTemplate>> ReadChatTemplate(const std::string& directory) {
+  QUANTD_ASSIGN_OR_RETURN(ChatTemplateSource source, ReadChatTemplateSource(directory));
   return ChatTemplate::Create(std::move(source));
+}
+
+void WriteChatTemplates(const std::map<std::string, std::string>& templates, GgufWriter* writer) {
+  std::vector<std::string> names;
+  for (const auto& [name, text] : templates) {
+    if (name == kDefaultTemplate) {
+      writer->SetString(kTemplateKey, text);
+      continue;
+    }
+    names.push_back(name);
+    writer->SetString(absl::StrCat(kTemplateKey, ".", name), text);
+  }
+  if (!names.empty()) writer->SetStrings(kNamesKey, names);
 }
 
 absl::StatusOr<std::unique_ptr<const ChatTemplate>> ReadChatTemplate(
     const std::string& directory, const std::string& jinja_path) {
   ChatTemplateSource source;
   source.place = jinja_path;
-  QUANTD_ASSIGN_OR_RETURN(source.templates["default"], ReadTemplateFile(jinja_path));
+  QUANTD_ASSIGN_OR_RETURN(source.templates[kDefaultTemplate], ReadTemplateFile(jinja_path));
   QUANTD_RETURN_IF_ERROR(ReadConfigs(directory, /*templates=*/false, &source));
   return ChatTemplate::Create(std::move(source));
 }

@@ -1,12 +1,14 @@
 #ifndef QUANTD_RUNTIME_CHAT_CHAT_TEMPLATE_FILES_H_
 #define QUANTD_RUNTIME_CHAT_CHAT_TEMPLATE_FILES_H_
 
+#include <map>
 #include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "runtime/chat/chat_template.h"
 #include "runtime/formats/gguf.h"
+#include "runtime/formats/gguf_writer.h"
 
 namespace quantd {
 
@@ -26,6 +28,12 @@ absl::StatusOr<std::unique_ptr<const ChatTemplate>> ReadChatTemplate(const GgufF
 /// tokenizer_config.json, or else special_tokens_map.json. Errors: those of ChatTemplate::Create;
 /// DATA_LOSS naming file and key.
 absl::StatusOr<std::unique_ptr<const ChatTemplate>> ReadChatTemplate(const std::string& directory);
+
+/// What that template is made from. Errors: DATA_LOSS naming file and key.
+absl::StatusOr<ChatTemplateSource> ReadChatTemplateSource(const std::string& directory);
+
+/// Sets the keys of templates, by name.
+void WriteChatTemplates(const std::map<std::string, std::string>& templates, GgufWriter* writer);
 
 /// The template in the file `jinja_path` in place of the directory's own.
 absl::StatusOr<std::unique_ptr<const ChatTemplate>> ReadChatTemplate(const std::string& directory,

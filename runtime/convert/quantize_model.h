@@ -25,6 +25,10 @@ struct QuantizeProgress {
 struct QuantizeModelOptions {
   /// From a calibration text; empty: every column counts the same.
   ColumnImportance importance;
+  /// Also from weights that are quantized already; else that is an error.
+  bool requantize = false;
+  /// Told, before anything is written, what the output will not do as the source does.
+  std::function<void(const std::string& note)> note;
   /// Called after each tensor. Returning false cancels: no file is left.
   std::function<bool(const QuantizeProgress&)> progress;
 };
@@ -32,7 +36,7 @@ struct QuantizeModelOptions {
 /// What became of one tensor. Errors compare the stored weights with the source's.
 struct QuantizedTensor {
   std::string name;
-  std::string from;  ///< type in the source
+  std::string from;  ///< type in the source; of what the source has no tensor for, as `to`
   std::string to;    ///< type that was written
   uint64_t from_bytes, to_bytes;
   int64_t weights;
@@ -40,17 +44,15 @@ struct QuantizedTensor {
   double squared_sum = 0;    ///< of the source's weights
   double max_error = 0;      ///< largest of one weight
 
-  bool quantized() const;  ///< else copied
+  bool quantized() const;  ///< its weights were rounded to another type
   /// Root mean square of the error, relative to that of the weights.
   double RelativeError() const;
 };
 
-/// Quantizes a model of full precision to a GGUF file: matrices as `mix` says, everything else as
-/// it is. Matrices whose rows are no multiple of a type's block get FittingScheme. Metadata are
-/// copied, but for those that tell the file's type. Uses every thread of the pool.
-/// Errors: INVALID_ARGUMENT naming the tensor when the source is quantized already; UNIMPLEMENTED
-/// when it is no GGUF file; DATA_LOSS when
-/// it is corrupt; those of GgufWriter::Write; CANCELLED.
+/// Writes a model, from a GGUF file or a folder, as a GGUF file: matrices as `mix` says, everything
+/// else as PlanGguf does. Matrices whose rows are no multiple of a type's block get FittingScheme.
+/// Uses every thread of the pool. Errors: those of PlanGguf; DATA_LOSS when the source is corrupt;
+/// those of GgufWriter::Write; CANCELLED.
 absl::StatusOr<std::vector<QuantizedTensor>> QuantizeModel(const Checkpoint& source,
                                                            const FormatMix& mix,
                                                            const std::string& output_path,

@@ -153,6 +153,10 @@ void GgufWriter::SetInts(absl::string_view key, const std::vector<int32_t>& valu
   Set(key, NumberArray(GgufType::kI32, values));
 }
 
+void GgufWriter::SetBytes(absl::string_view key, absl::string_view bytes) {
+  Set(key, absl::StrCat(ArrayHeader(GgufType::kU8, bytes.size()), bytes));
+}
+
 void GgufWriter::Copy(const GgufKeyValue& entry) {
   if (entry.key == kAlignmentKey) return;
   Set(entry.key, std::visit(ValueEncoder{entry.type}, entry.value));

@@ -24,6 +24,8 @@ class GgufWriter {
   void SetStrings(absl::string_view key, const std::vector<std::string>& values);
   void SetFloats(absl::string_view key, const std::vector<float>& values);
   void SetInts(absl::string_view key, const std::vector<int32_t>& values);
+  /// An array of unsigned bytes.
+  void SetBytes(absl::string_view key, absl::string_view bytes);
   /// Copies a key with its value from another file; its general.alignment is left out, since the
   /// data written here have the default one.
   void Copy(const GgufKeyValue& entry);

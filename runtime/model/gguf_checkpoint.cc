@@ -7,6 +7,7 @@
 #include "kernels/base/status_macros.h"
 #include "runtime/formats/scheme_table.h"
 #include "runtime/model/gguf_hyper_parameters.h"
+#include "runtime/model/gguf_keys.h"
 
 namespace quantd {
 
@@ -25,8 +26,8 @@ absl::StatusOr<ModelConfig> GgufCheckpoint::ReadHyperParameters() const {
 }
 
 std::string GgufCheckpoint::LayersKey() const {
-  const absl::StatusOr<absl::string_view> architecture = file_->String("general.architecture");
-  return absl::StrCat(architecture.ok() ? *architecture : "", ".block_count");
+  const absl::StatusOr<absl::string_view> architecture = file_->String(gguf_key::kArchitecture);
+  return absl::StrCat(architecture.ok() ? *architecture : "", ".", gguf_key::kLayers);
 }
 
 absl::StatusOr<std::vector<std::unique_ptr<WeightSource>>> GgufCheckpoint::OpenWeights(

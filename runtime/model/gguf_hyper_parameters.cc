@@ -12,13 +12,14 @@
 #include "kernels/base/status_macros.h"
 #include "runtime/formats/scheme_table.h"
 #include "runtime/model/family.h"
+#include "runtime/model/gguf_keys.h"
 #include "runtime/model/weights.h"
 
 namespace quantd {
 namespace {
 
 absl::StatusOr<const Family*> FindFamily(const GgufFile& file) {
-  QUANTD_ASSIGN_OR_RETURN(const absl::string_view name, file.String("general.architecture"));
+  QUANTD_ASSIGN_OR_RETURN(const absl::string_view name, file.String(gguf_key::kArchitecture));
   if (const Family* family = FindGgufFamily(name)) return family;
   std::string known;
   for (const Family& family : Families()) {
@@ -83,11 +84,11 @@ absl::Status RefuseUnlessZero(const Reader& reader, absl::string_view name) {
 }
 
 absl::Status ReadSizes(const Reader& reader, ModelConfig* config) {
-  QUANTD_RETURN_IF_ERROR(reader.Int("embedding_length", 1, std::nullopt, &config->dim));
-  QUANTD_RETURN_IF_ERROR(reader.Int("block_count", 1, std::nullopt, &config->layers));
-  QUANTD_RETURN_IF_ERROR(reader.Int("feed_forward_length", 1, std::nullopt, &config->ff));
-  QUANTD_RETURN_IF_ERROR(reader.Int("context_length", 1, std::nullopt, &config->context));
-  const absl::string_view eps_key = "attention.layer_norm_rms_epsilon";
+  QUANTD_RETURN_IF_ERROR(reader.Int(gguf_key::kDim, 1, std::nullopt, &config->dim));
+  QUANTD_RETURN_IF_ERROR(reader.Int(gguf_key::kLayers, 1, std::nullopt, &config->layers));
+  QUANTD_RETURN_IF_ERROR(reader.Int(gguf_key::kFf, 1, std::nullopt, &config->ff));
+  QUANTD_RETURN_IF_ERROR(reader.Int(gguf_key::kContext, 1, std::nullopt, &config->context));
+  const absl::string_view eps_key = gguf_key::kRmsEps;
   QUANTD_ASSIGN_OR_RETURN(const double eps, reader.file().Float(reader.Key(eps_key)));
   // An eps that is 0 as a float would divide 0 by 0 on a row of zeros.
   if (!(eps >= 1e-30 && eps <= 1)) {
@@ -99,40 +100,40 @@ absl::Status ReadSizes(const Reader& reader, ModelConfig* config) {
 
 // A mixture of experts, if the model is one.
 absl::Status ReadExperts(const Reader& reader, ModelConfig* config) {
-  QUANTD_RETURN_IF_ERROR(reader.Int("expert_count", 0, 0, &config->experts));
+  QUANTD_RETURN_IF_ERROR(reader.Int(gguf_key::kExperts, 0, 0, &config->experts));
   if (config->experts == 0) return absl::OkStatus();
   if (config->experts > kMaxExperts) {
-    return reader.Error("expert_count",
+    return reader.Error(gguf_key::kExperts,
                         absl::StrCat(config->experts, " is more than ", kMaxExperts));
   }
-  QUANTD_RETURN_IF_ERROR(reader.Int("expert_used_count", 1, std::nullopt, &config->experts_used));
-  if (config->experts_used > config->experts) {
-    return reader.Error("expert_used_count",
-                        absl::StrCat(config->experts_used, " is more than the ", config->experts,
-                                     " of ", reader.Key("expert_count")));
-  }
   QUANTD_RETURN_IF_ERROR(
-      reader.Int("expert_feed_forward_length", 1, config->ff, &config->expert_ff));
+      reader.Int(gguf_key::kExpertsUsed, 1, std::nullopt, &config->experts_used));
+  if (config->experts_used > config->experts) {
+    return reader.Error(gguf_key::kExpertsUsed,
+                        absl::StrCat(config->experts_used, " is more than the ", config->experts,
+                                     " of ", reader.Key(gguf_key::kExperts)));
+  }
+  QUANTD_RETURN_IF_ERROR(reader.Int(gguf_key::kExpertFf, 1, config->ff, &config->expert_ff));
   int32_t gating = 0;
-  QUANTD_RETURN_IF_ERROR(reader.Int("expert_gating_func", 0, kSoftmaxGating, &gating));
+  QUANTD_RETURN_IF_ERROR(reader.Int(gguf_key::kExpertGating, 0, kSoftmaxGating, &gating));
   if (gating > kSoftmaxGating) {
     return absl::UnimplementedError(
-        absl::StrCat(reader.file().path(), ": ", reader.Key("expert_gating_func"), ": ", gating,
+        absl::StrCat(reader.file().path(), ": ", reader.Key(gguf_key::kExpertGating), ": ", gating,
                      " is not supported; softmax is, which is ", kSoftmaxGating));
   }
-  QUANTD_RETURN_IF_ERROR(RefuseUnlessZero(reader, "leading_dense_block_count"));
-  return RefuseUnlessZero(reader, "expert_shared_count");
+  QUANTD_RETURN_IF_ERROR(RefuseUnlessZero(reader, gguf_key::kLeadingDenseLayers));
+  return RefuseUnlessZero(reader, gguf_key::kSharedExperts);
 }
 
 // Which layers see a window only, and what becomes of scores.
 absl::Status ReadAttention(const Reader& reader, const Family& family, ModelConfig* config) {
-  QUANTD_RETURN_IF_ERROR(reader.Int("attention.sliding_window", 0, family.window, &config->window));
-  QUANTD_RETURN_IF_ERROR(reader.Int("attention.sliding_window_pattern", 0, family.window_period,
-                                    &config->window_period));
+  QUANTD_RETURN_IF_ERROR(reader.Int(gguf_key::kWindow, 0, family.window, &config->window));
+  QUANTD_RETURN_IF_ERROR(
+      reader.Int(gguf_key::kWindowPeriod, 0, family.window_period, &config->window_period));
   if (config->window > 0) {
     config->local_rope_base = family.local_rope_base;
     QUANTD_RETURN_IF_ERROR(
-        reader.Float("rope.freq_base_swa", 1.01f, 1e30f, &config->local_rope_base));
+        reader.Float(gguf_key::kLocalRopeBase, 1.01f, 1e30f, &config->local_rope_base));
   }
   if (config->layers == family.large_layers) {
     config->attention_scale_dim =
@@ -142,67 +143,72 @@ absl::Status ReadAttention(const Reader& reader, const Family& family, ModelConf
   config->attention_soft_cap = family.attention_soft_cap;
   config->logit_soft_cap = family.logit_soft_cap;
   QUANTD_RETURN_IF_ERROR(
-      reader.Float("attn_logit_softcapping", 0, kMost, &config->attention_soft_cap));
-  return reader.Float("final_logit_softcapping", 0, kMost, &config->logit_soft_cap);
+      reader.Float(gguf_key::kAttentionSoftCap, 0, kMost, &config->attention_soft_cap));
+  return reader.Float(gguf_key::kLogitSoftCap, 0, kMost, &config->logit_soft_cap);
 }
 
 absl::Status ReadHeads(const Reader& reader, ModelConfig* config) {
-  const absl::string_view heads_key = "attention.head_count";
-  const absl::string_view kv_key = "attention.head_count_kv";
+  const absl::string_view heads_key = gguf_key::kHeads;
+  const absl::string_view kv_key = gguf_key::kKvHeads;
   QUANTD_RETURN_IF_ERROR(reader.Int(heads_key, 1, std::nullopt, &config->heads));
   QUANTD_RETURN_IF_ERROR(reader.Int(kv_key, 1, config->heads, &config->kv_heads));
   if (config->kv_heads > config->heads || config->heads % config->kv_heads != 0) {
     return reader.Error(kv_key, absl::StrCat(config->kv_heads, " does not divide the ",
                                              config->heads, " of ", reader.Key(heads_key)));
   }
-  if (reader.file().Find(reader.Key("attention.key_length")) != nullptr) {
-    QUANTD_RETURN_IF_ERROR(reader.Int("attention.key_length", 1, std::nullopt, &config->head_dim));
+  if (reader.file().Find(reader.Key(gguf_key::kKeyLength)) != nullptr) {
+    QUANTD_RETURN_IF_ERROR(reader.Int(gguf_key::kKeyLength, 1, std::nullopt, &config->head_dim));
   } else if (config->dim % config->heads == 0) {
     config->head_dim = config->dim / config->heads;
   } else {
     return reader.Error(heads_key,
                         absl::StrCat(config->heads, " does not divide the ", config->dim, " of ",
-                                     reader.Key("embedding_length"), ", and there is no ",
-                                     reader.Key("attention.key_length")));
+                                     reader.Key(gguf_key::kDim), ", and there is no ",
+                                     reader.Key(gguf_key::kKeyLength)));
   }
   int32_t value_length = 0;
-  QUANTD_RETURN_IF_ERROR(reader.Int("attention.value_length", 1, config->head_dim, &value_length));
+  QUANTD_RETURN_IF_ERROR(reader.Int(gguf_key::kValueLength, 1, config->head_dim, &value_length));
   if (value_length == config->head_dim) return absl::OkStatus();
-  return reader.Error("attention.value_length",
+  return reader.Error(gguf_key::kValueLength,
                       absl::StrCat(value_length, " differs from the key length of ",
                                    config->head_dim, ", which is not supported"));
 }
 
 absl::Status ReadRopeScaling(const Reader& reader, ModelConfig* config) {
   QUANTD_ASSIGN_OR_RETURN(const std::optional<absl::string_view> type,
-                          reader.file().OptionalString(reader.Key("rope.scaling.type")));
+                          reader.file().OptionalString(reader.Key(gguf_key::kScalingType)));
   constexpr float kLeast = 1e-6f, kMost = 1e6f;
-  QUANTD_RETURN_IF_ERROR(reader.Float("rope.scale_linear", kLeast, kMost, &config->rope_factor));
+  QUANTD_RETURN_IF_ERROR(
+      reader.Float(gguf_key::kOldLinearFactor, kLeast, kMost, &config->rope_factor));
   const bool old_linear = !type && config->rope_factor != 1.0f;
-  QUANTD_RETURN_IF_ERROR(reader.Float("rope.scaling.factor", kLeast, kMost, &config->rope_factor));
-  const std::string name = type ? absl::AsciiStrToLower(*type) : old_linear ? "linear" : "none";
-  if (name == "linear") {
+  QUANTD_RETURN_IF_ERROR(
+      reader.Float(gguf_key::kScalingFactor, kLeast, kMost, &config->rope_factor));
+  const std::string name = type         ? absl::AsciiStrToLower(*type)
+                           : old_linear ? gguf_key::kScalingLinear
+                                        : gguf_key::kScalingNone;
+  if (name == gguf_key::kScalingLinear) {
     config->rope_scaling = RopeScaling::kLinear;
-  } else if (name == "yarn") {
+  } else if (name == gguf_key::kScalingYarn) {
     config->rope_scaling = RopeScaling::kYarn;
-  } else if (name == "llama3" || name == "longrope") {  // their factors are tensors
+  } else if (name == gguf_key::kScalingLlama3 ||
+             name == gguf_key::kScalingLongRope) {  // their factors are tensors
     config->rope_scaling = RopeScaling::kLlama3;
-  } else if (name != "none") {
+  } else if (name != gguf_key::kScalingNone) {
     return reader.Error(
-        "rope.scaling.type",
+        gguf_key::kScalingType,
         absl::StrCat("\"", *type, "\" is not one of none, linear, yarn, llama3, longrope"));
   }
-  QUANTD_RETURN_IF_ERROR(reader.Int("rope.scaling.original_context_length", 1, config->context,
-                                    &config->rope_original_context));
   QUANTD_RETURN_IF_ERROR(
-      reader.Float("rope.scaling.attn_factor", kLeast, kMost, &config->yarn_attn_factor));
+      reader.Int(gguf_key::kOriginalContext, 1, config->context, &config->rope_original_context));
   QUANTD_RETURN_IF_ERROR(
-      reader.Float("rope.scaling.yarn_attn_factor", kLeast, kMost, &config->yarn_attn_factor));
+      reader.Float(gguf_key::kAttnFactor, kLeast, kMost, &config->yarn_attn_factor));
   QUANTD_RETURN_IF_ERROR(
-      reader.Float("rope.scaling.yarn_ext_factor", 0, kMost, &config->yarn_ext_factor));
+      reader.Float(gguf_key::kYarnAttnFactor, kLeast, kMost, &config->yarn_attn_factor));
   QUANTD_RETURN_IF_ERROR(
-      reader.Float("rope.scaling.yarn_beta_fast", kLeast, kMost, &config->yarn_beta_fast));
-  return reader.Float("rope.scaling.yarn_beta_slow", kLeast, kMost, &config->yarn_beta_slow);
+      reader.Float(gguf_key::kYarnExtFactor, 0, kMost, &config->yarn_ext_factor));
+  QUANTD_RETURN_IF_ERROR(
+      reader.Float(gguf_key::kYarnBetaFast, kLeast, kMost, &config->yarn_beta_fast));
+  return reader.Float(gguf_key::kYarnBetaSlow, kLeast, kMost, &config->yarn_beta_slow);
 }
 
 // Frequency divisors, one per rotated pair.
@@ -244,15 +250,14 @@ absl::Status ReadRopeFactors(const GgufFile& file, ModelConfig* config) {
 }
 
 absl::Status ReadRope(const Reader& reader, ModelConfig* config) {
-  QUANTD_RETURN_IF_ERROR(
-      reader.Int("rope.dimension_count", 2, config->head_dim, &config->rope_dim));
+  QUANTD_RETURN_IF_ERROR(reader.Int(gguf_key::kRopeDim, 2, config->head_dim, &config->rope_dim));
   if (config->rope_dim % 2 != 0 || config->rope_dim > config->head_dim) {
     return reader.Error(
-        "rope.dimension_count",
+        gguf_key::kRopeDim,
         absl::StrCat(config->rope_dim, " must be even and at most the head length, ",
                      config->head_dim));
   }
-  QUANTD_RETURN_IF_ERROR(reader.Float("rope.freq_base", 1.01f, 1e30f, &config->rope_base));
+  QUANTD_RETURN_IF_ERROR(reader.Float(gguf_key::kRopeBase, 1.01f, 1e30f, &config->rope_base));
   QUANTD_RETURN_IF_ERROR(ReadRopeScaling(reader, config));
   return ReadRopeFactors(reader.file(), config);
 }
@@ -268,9 +273,9 @@ absl::Status ReadVocab(const Reader& reader, ModelConfig* config) {
   }
   config->vocab = static_cast<int32_t>(vocab);
   int32_t declared = 0;
-  QUANTD_RETURN_IF_ERROR(reader.Int("vocab_size", 1, config->vocab, &declared));
+  QUANTD_RETURN_IF_ERROR(reader.Int(gguf_key::kVocab, 1, config->vocab, &declared));
   if (declared != config->vocab) {
-    return reader.Error("vocab_size",
+    return reader.Error(gguf_key::kVocab,
                         absl::StrCat(declared, ", but token_embd.weight has ", vocab, " rows"));
   }
   QUANTD_ASSIGN_OR_RETURN(const GgufArray* tokens,
@@ -293,7 +298,7 @@ absl::StatusOr<ModelConfig> ReadGgufHyperParameters(const GgufFile& file) {
   config.rope_adjacent = family->gguf_rope_adjacent;
   SetFamily(*family, &config);
   QUANTD_ASSIGN_OR_RETURN(const std::optional<absl::string_view> name,
-                          file.OptionalString("general.name"));
+                          file.OptionalString(gguf_key::kName));
   if (name) config.name = std::string(*name);
   QUANTD_RETURN_IF_ERROR(ReadSizes(reader, &config));
   if (family->scale_embedding) config.embedding_scale = std::sqrt(static_cast<float>(config.dim));

@@ -68,6 +68,8 @@ struct ModelConfig {
   int32_t expert_ff = 0;      ///< feed-forward length of each
   bool normalize_experts = true;  ///< weights of the chosen experts sum to 1
 
+  bool operator==(const ModelConfig&) const = default;
+
   /// Sets the context to at most `tokens`; 0 changes nothing. Models with LongRoPE have two sets of
   /// divisors, and rotate all keys of a sequence by one of them. Up to their original context it is
   /// the short one, as in transformers for texts of that length. Only a longer context that is

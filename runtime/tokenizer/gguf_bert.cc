@@ -5,6 +5,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/strip.h"
 #include "kernels/base/status_macros.h"
+#include "runtime/tokenizer/gguf_tokenizer_keys.h"
 #include "runtime/tokenizer/gguf_tokenizers.h"
 #include "runtime/tokenizer/unicode_classes.h"
 #include "runtime/tokenizer/vocabulary_parts.h"
@@ -13,7 +14,6 @@
 namespace quantd {
 namespace {
 
-constexpr char kUnknownKey[] = "tokenizer.ggml.unknown_token_id";
 constexpr char kWordStart[] = "\xE2\x96\x81";  // U+2581
 
 WordPieceRules ReadPieces(const Vocabulary& vocabulary) {
@@ -33,11 +33,13 @@ WordPieceRules ReadPieces(const Vocabulary& vocabulary) {
 absl::StatusOr<std::unique_ptr<Tokenizer>> MakeGgufBert(const GgufFile& file) {
   QUANTD_ASSIGN_OR_RETURN(Vocabulary vocabulary, ReadVocabulary(file));
   if (!vocabulary.unknown.has_value()) {
-    return file.Error(kUnknownKey, "missing; a vocabulary of model bert needs it");
+    return file.Error(gguf_tokenizer::kUnknownId, "missing; a vocabulary of model bert needs it");
   }
   // Around a text BERT puts [CLS] and [SEP], its beginning and end.
-  QUANTD_ASSIGN_OR_RETURN(const auto cls, ReadTokenId(file, "cls", vocabulary.texts.size()));
-  QUANTD_ASSIGN_OR_RETURN(const auto sep, ReadTokenId(file, "seperator", vocabulary.texts.size()));
+  QUANTD_ASSIGN_OR_RETURN(const auto cls,
+                          ReadTokenId(file, gguf_tokenizer::kClsId, vocabulary.texts.size()));
+  QUANTD_ASSIGN_OR_RETURN(const auto sep,
+                          ReadTokenId(file, gguf_tokenizer::kSeparatorId, vocabulary.texts.size()));
   if (cls.has_value()) vocabulary.bos = cls;
   if (sep.has_value()) vocabulary.eos = sep;
   BertNormalization normalization;
@@ -52,7 +54,7 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> MakeGgufBert(const GgufFile& file) {
     std::string bytes(absl::ConsumePrefix(&text, kWordStart) ? " " : "");
     return bytes.append(text.data(), text.size());
   });
-  parts.model_name = "bert";
+  parts.model_name = gguf_tokenizer::kModelWordPiece;
   parts.pre_name = "default";
   parts.add_bos = vocabulary.add_bos.value_or(true);
   parts.add_eos = vocabulary.add_eos.value_or(true);

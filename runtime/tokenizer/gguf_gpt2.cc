@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "kernels/base/status_macros.h"
 #include "runtime/tokenizer/byte_alphabet.h"
+#include "runtime/tokenizer/gguf_tokenizer_keys.h"
 #include "runtime/tokenizer/gguf_tokenizers.h"
 #include "runtime/tokenizer/merge_model.h"
 #include "runtime/tokenizer/pre_tokenizer_rules.h"
@@ -16,9 +17,6 @@
 
 namespace quantd {
 namespace {
-
-constexpr char kPreKey[] = "tokenizer.ggml.pre";
-constexpr char kMergesKey[] = "tokenizer.ggml.merges";
 
 using TokensByText = absl::flat_hash_map<absl::string_view, int32_t>;
 
@@ -37,11 +35,13 @@ TokensByText IndexTexts(const Vocabulary& vocabulary) {
 }
 
 absl::Status ReadMerges(const GgufFile& file, const Vocabulary& vocabulary, MergeTable* table) {
-  QUANTD_ASSIGN_OR_RETURN(const GgufArray* merges, file.OptionalStringArray(kMergesKey));
+  QUANTD_ASSIGN_OR_RETURN(const GgufArray* merges,
+                          file.OptionalStringArray(gguf_tokenizer::kMerges));
   if (merges == nullptr) {
-    return file.Error(kMergesKey, "missing; a vocabulary of model gpt2 needs it");
+    return file.Error(gguf_tokenizer::kMerges, "missing; a vocabulary of model gpt2 needs it");
   }
-  if (merges->count >= UINT32_MAX) return file.Error(kMergesKey, "more than 2^32 - 2 merges");
+  if (merges->count >= UINT32_MAX)
+    return file.Error(gguf_tokenizer::kMerges, "more than 2^32 - 2 merges");
   const TokensByText tokens = IndexTexts(vocabulary);
   const auto find = [&](absl::string_view text) {
     const auto token = tokens.find(text);
@@ -51,15 +51,16 @@ absl::Status ReadMerges(const GgufFile& file, const Vocabulary& vocabulary, Merg
     const absl::string_view merge = merges->strings[rank];
     const size_t space = merge.find(' ', 1);
     if (space == absl::string_view::npos || space + 1 == merge.size()) {
-      return file.Error(kMergesKey, absl::StrCat("merge ", rank, " is not two parts and a space"));
+      return file.Error(gguf_tokenizer::kMerges,
+                        absl::StrCat("merge ", rank, " is not two parts and a space"));
     }
     const absl::string_view left = merge.substr(0, space), right = merge.substr(space + 1);
     const int32_t left_id = find(left), right_id = find(right);
     const int32_t result = find(absl::StrCat(left, right));
     if (left_id < 0 || right_id < 0 || result < 0) {
-      return file.Error(kMergesKey, absl::StrCat("merge ", rank,
-                                                 " names a part, or makes a token, "
-                                                 "that the vocabulary does not have"));
+      return file.Error(gguf_tokenizer::kMerges, absl::StrCat("merge ", rank,
+                                                              " names a part, or makes a token, "
+                                                              "that the vocabulary does not have"));
     }
     // Control tokens never come out of text.
     if (vocabulary.types[result] != TokenType::kControl) {
@@ -85,19 +86,19 @@ void SetByteSymbols(const TokenizerParts& parts, MergeRules* rules) {
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> MakeGgufGpt2(const GgufFile& file) {
   QUANTD_ASSIGN_OR_RETURN(const Vocabulary vocabulary, ReadVocabulary(file));
-  QUANTD_ASSIGN_OR_RETURN(const auto pre, file.OptionalString(kPreKey));
+  QUANTD_ASSIGN_OR_RETURN(const auto pre, file.OptionalString(gguf_tokenizer::kPre));
   const absl::string_view pre_name = pre.value_or("default");
   const PreTokenizerRule* rule = FindPreTokenizerRule(pre_name);
   if (rule == nullptr) {
     return absl::UnimplementedError(
-        absl::StrCat(file.path(), ": ", kPreKey, ": '", pre_name.substr(0, 64),
+        absl::StrCat(file.path(), ": ", gguf_tokenizer::kPre, ": '", pre_name.substr(0, 64),
                      "' is not known; known are ", KnownPreTokenizers()));
   }
   TokenizerParts parts = PartsOfVocabulary(vocabulary, [](TokenType type, absl::string_view text) {
     // Added tokens are spelled as they appear in the text.
     return type == TokenType::kUserDefined ? std::string(text) : BytesOfSpelling(text);
   });
-  parts.model_name = "gpt2";
+  parts.model_name = gguf_tokenizer::kModelMerges;
   parts.pre_name = std::string(pre_name);
   parts.add_bos = vocabulary.add_bos.value_or(rule->add_bos);
   QUANTD_ASSIGN_OR_RETURN(parts.pre_tokenizer, MakePreTokenizer(*rule));

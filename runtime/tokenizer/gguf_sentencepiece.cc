@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "kernels/base/status_macros.h"
+#include "runtime/tokenizer/gguf_tokenizer_keys.h"
 #include "runtime/tokenizer/gguf_tokenizers.h"
 #include "runtime/tokenizer/sentencepiece.h"
 #include "runtime/tokenizer/vocabulary_parts.h"
@@ -12,18 +13,16 @@
 namespace quantd {
 namespace {
 
-constexpr char kCharsmapKey[] = "tokenizer.ggml.precompiled_charsmap";
-
 absl::StatusOr<Vocabulary> ReadScoredVocabulary(const GgufFile& file, const char* model) {
   QUANTD_ASSIGN_OR_RETURN(Vocabulary vocabulary, ReadVocabulary(file));
-  for (const char* key : {"tokenizer.ggml.scores", "tokenizer.ggml.token_type"}) {
+  for (const char* key : {gguf_tokenizer::kScores, gguf_tokenizer::kTypes}) {
     if (file.Find(key) == nullptr) {
       return file.Error(key, std::string("missing; a vocabulary of model ") + model + " needs it");
     }
   }
   const auto bytes = ByteTokens(vocabulary);
   if (!vocabulary.unknown && std::find(bytes.begin(), bytes.end(), -1) != bytes.end()) {
-    return file.Error("tokenizer.ggml.unknown_token_id",
+    return file.Error(gguf_tokenizer::kUnknownId,
                       "missing, and there is not a byte token for every byte; some texts would "
                       "have no encoding");
   }
@@ -31,45 +30,47 @@ absl::StatusOr<Vocabulary> ReadScoredVocabulary(const GgufFile& file, const char
 }
 
 absl::StatusOr<std::shared_ptr<const Charsmap>> ReadCharsmap(const GgufFile& file) {
-  const GgufKeyValue* entry = file.Find(kCharsmapKey);
+  const GgufKeyValue* entry = file.Find(gguf_tokenizer::kCharsmap);
   if (entry == nullptr) return nullptr;
   const GgufArray* array = std::get_if<GgufArray>(&entry->value);
   if (array == nullptr || (array->element != GgufType::kU8 && array->element != GgufType::kI8)) {
-    return file.Error(kCharsmapKey, "is no array of bytes");
+    return file.Error(gguf_tokenizer::kCharsmap, "is no array of bytes");
   }
   if (array->count == 0) return nullptr;
   auto charsmap =
       Charsmap::Parse(absl::string_view(reinterpret_cast<const char*>(array->data), array->count));
-  if (!charsmap.ok()) return file.Error(kCharsmapKey, charsmap.status().message());
+  if (!charsmap.ok()) return file.Error(gguf_tokenizer::kCharsmap, charsmap.status().message());
   return std::make_shared<const Charsmap>(*std::move(charsmap));
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> MakeGgufLlama(const GgufFile& file) {
-  QUANTD_ASSIGN_OR_RETURN(const Vocabulary vocabulary, ReadScoredVocabulary(file, "llama"));
+  QUANTD_ASSIGN_OR_RETURN(const Vocabulary vocabulary,
+                          ReadScoredVocabulary(file, gguf_tokenizer::kModelScores));
   QUANTD_ASSIGN_OR_RETURN(const std::optional<bool> add_space,
-                          file.OptionalBool("tokenizer.ggml.add_space_prefix"));
+                          file.OptionalBool(gguf_tokenizer::kAddSpacePrefix));
   SentencePieceRules rules;
   rules.add_dummy_prefix = add_space.value_or(true);
   TokenizerParts parts = MakeScoreMergeParts(vocabulary, rules);
-  parts.model_name = "llama";
+  parts.model_name = gguf_tokenizer::kModelScores;
   parts.add_bos = vocabulary.add_bos.value_or(true);
   return MakeTokenizer(std::move(parts));
 }
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> MakeGgufT5(const GgufFile& file) {
-  QUANTD_ASSIGN_OR_RETURN(const Vocabulary vocabulary, ReadScoredVocabulary(file, "t5"));
+  QUANTD_ASSIGN_OR_RETURN(const Vocabulary vocabulary,
+                          ReadScoredVocabulary(file, gguf_tokenizer::kModelUnigram));
   QUANTD_ASSIGN_OR_RETURN(const std::optional<bool> add_space,
-                          file.OptionalBool("tokenizer.ggml.add_space_prefix"));
+                          file.OptionalBool(gguf_tokenizer::kAddSpacePrefix));
   QUANTD_ASSIGN_OR_RETURN(const std::optional<bool> squeeze,
-                          file.OptionalBool("tokenizer.ggml.remove_extra_whitespaces"));
+                          file.OptionalBool(gguf_tokenizer::kRemoveExtraWhitespaces));
   SentencePieceRules rules;
   rules.add_dummy_prefix = add_space.value_or(false);
   rules.remove_extra_whitespaces = squeeze.value_or(false);
   QUANTD_ASSIGN_OR_RETURN(rules.charsmap, ReadCharsmap(file));
   TokenizerParts parts = MakeUnigramParts(vocabulary, rules);
-  parts.model_name = "t5";
+  parts.model_name = gguf_tokenizer::kModelUnigram;
   parts.add_eos = vocabulary.add_eos.value_or(true);
   return MakeTokenizer(std::move(parts));
 }

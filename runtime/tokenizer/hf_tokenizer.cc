@@ -105,11 +105,11 @@ void SetSpecialTokens(const HfTokens& tokens, TokenizerParts* parts) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Tokenizer>> MakeHfTokenizer(HfTokenizerFile file,
+absl::StatusOr<std::unique_ptr<Tokenizer>> MakeHfTokenizer(const HfTokenizerFile& file,
                                                            const HfTokenizerConfig& config) {
   const JsonValue root = file.document->root();
   const auto member = [&root](const char* key) { return root.Find(key); };
-  QUANTD_ASSIGN_OR_RETURN(HfTokens tokens, CollectHfTokens(&file, config.added));
+  QUANTD_ASSIGN_OR_RETURN(HfTokens tokens, CollectHfTokens(file, config.added));
   for (const std::string& text : config.control) {
     if (const auto id = tokens.Find(text)) tokens.MakeControl(*id);
   }

@@ -14,7 +14,7 @@ namespace quantd {
 /// for these: texts are never cut or padded, control tokens are recognized only where that is asked
 /// for and come out of no other text, and the unknown token decodes to U+FFFD. Errors: DATA_LOSS
 /// naming file and field; UNIMPLEMENTED naming the kind of a part and those that are known.
-absl::StatusOr<std::unique_ptr<Tokenizer>> MakeHfTokenizer(HfTokenizerFile file,
+absl::StatusOr<std::unique_ptr<Tokenizer>> MakeHfTokenizer(const HfTokenizerFile& file,
                                                            const HfTokenizerConfig& config);
 
 }  // namespace quantd

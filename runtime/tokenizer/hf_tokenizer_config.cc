@@ -45,6 +45,8 @@ absl::Status ReadSpecialTokens(const JsonDocument& document, HfTokenizerConfig* 
   if (config->path.empty()) config->path = document.path();
   QUANTD_ASSIGN_OR_RETURN(std::optional<std::string> bos, ReadTokenMember(root, "bos_token"));
   QUANTD_ASSIGN_OR_RETURN(std::optional<std::string> eos, ReadTokenMember(root, "eos_token"));
+  QUANTD_ASSIGN_OR_RETURN(std::optional<std::string> padding, ReadTokenMember(root, "pad_token"));
+  if (!config->padding) config->padding = std::move(padding);
   if (!config->bos) config->bos = std::move(bos);
   if (!config->eos) config->eos = std::move(eos);
   for (const char* key :

@@ -16,9 +16,9 @@ namespace quantd {
 /// What files beside a tokenizer say about it.
 struct HfTokenizerConfig {
   // Of tokenizer_config.json and, what it leaves open, special_tokens_map.json.
-  std::string path;                     ///< of the first of them; "" if there is none
-  std::string tokenizer_class;          ///< of transformers; "" if it is not said
-  std::optional<std::string> bos, eos;  ///< texts
+  std::string path;                              ///< of the first of them; "" if there is none
+  std::string tokenizer_class;                   ///< of transformers; "" if it is not said
+  std::optional<std::string> bos, eos, padding;  ///< texts
   std::optional<bool> add_bos, add_eos;
   std::vector<std::string> control;  ///< texts of all special tokens that it names
   std::vector<HfAddedToken> added;

@@ -28,9 +28,9 @@ std::string EntryName(const HfVocabulary& vocabulary, size_t entry) {
 // Builds HfTokens from the file, then from the configuration.
 class TokenCollector {
  public:
-  TokenCollector(HfTokenizerFile* file, size_t added)
-      : vocabulary_(file->vocabulary),
-        path_(file->document->path()),
+  TokenCollector(const HfTokenizerFile& file, size_t added)
+      : vocabulary_(file.vocabulary),
+        path_(file.document->path()),
         limit_(2 * (vocabulary_.texts.size() + added) + kSpareIds) {}
 
   absl::Status TakeVocabulary() {
@@ -49,7 +49,7 @@ class TokenCollector {
       if (!fault.empty()) return FileError(path_, EntryName(vocabulary_, i), fault);
       tokens_.in_model.insert_or_assign(text, id);
     }
-    tokens_.scores = std::move(vocabulary_.scores);
+    tokens_.scores = vocabulary_.scores;
     return absl::OkStatus();
   }
 
@@ -106,7 +106,7 @@ class TokenCollector {
     return fault;
   }
 
-  HfVocabulary& vocabulary_;
+  const HfVocabulary& vocabulary_;
   const std::string& path_;
   const size_t limit_;  // of ids
   HfTokens tokens_;
@@ -179,11 +179,11 @@ void HfTokens::MakeControl(int32_t id) {
   added.push_back({.token = {.text = texts[id], .id = id, .control = true}});
 }
 
-absl::StatusOr<HfTokens> CollectHfTokens(HfTokenizerFile* file,
+absl::StatusOr<HfTokens> CollectHfTokens(const HfTokenizerFile& file,
                                          const std::vector<HfAddedToken>& more) {
   std::vector<JsonValue> objects;
   QUANTD_ASSIGN_OR_RETURN(const std::optional<JsonValue> list,
-                          file->document->root().Find("added_tokens"));
+                          file.document->root().Find("added_tokens"));
   if (list.has_value()) {
     QUANTD_ASSIGN_OR_RETURN(objects, list->Elements());
   }

@@ -48,7 +48,7 @@ struct HfTokens {
 /// Puts together the model's vocabulary, the added tokens of the file and `more`, which do not
 /// replace those. Errors: DATA_LOSS naming the entry for an empty vocabulary, ids that several
 /// tokens have or that are far beyond the number of tokens, an added token without text.
-absl::StatusOr<HfTokens> CollectHfTokens(HfTokenizerFile* file,
+absl::StatusOr<HfTokens> CollectHfTokens(const HfTokenizerFile& file,
                                          const std::vector<HfAddedToken>& more);
 
 }  // namespace quantd

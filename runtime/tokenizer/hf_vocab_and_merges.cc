@@ -118,9 +118,9 @@ bool HasVocabAndMerges(const ModelDirectory& directory) {
   return directory.Has(kVocabFile) && directory.Has(kMergesFile);
 }
 
-absl::StatusOr<std::unique_ptr<Tokenizer>> OpenVocabAndMerges(const ModelDirectory& directory,
-                                                              const HfTokenizerConfig& config) {
-  QUANTD_ASSIGN_OR_RETURN(const SplitRule* rule, FindSplitRule(config));
+absl::StatusOr<HfTokenizerFile> ReadVocabAndMerges(const ModelDirectory& directory,
+                                                   HfTokenizerConfig* config) {
+  QUANTD_ASSIGN_OR_RETURN(const SplitRule* rule, FindSplitRule(*config));
   QUANTD_ASSIGN_OR_RETURN(const nlohmann::json merges, ReadMerges(directory));
   QUANTD_ASSIGN_OR_RETURN(const nlohmann::json added, ReadAdded(directory));
   QUANTD_ASSIGN_OR_RETURN(const std::string vocab, ReadText(directory, kVocabFile));
@@ -133,13 +133,19 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> OpenVocabAndMerges(const ModelDirecto
   QUANTD_ASSIGN_OR_RETURN(
       HfTokenizerFile file,
       HfTokenizerFile::Parse(text, directory.Join(absl::StrCat(kVocabFile, " and ", kMergesFile))));
-  HfTokenizerConfig completed = config;
   if (absl::c_linear_search(file.vocabulary.texts, kUsualSpecial)) {
-    completed.control.push_back(kUsualSpecial);
-    if (!completed.bos) completed.bos = kUsualSpecial;
-    if (!completed.eos) completed.eos = kUsualSpecial;
+    config->control.push_back(kUsualSpecial);
+    if (!config->bos) config->bos = kUsualSpecial;
+    if (!config->eos) config->eos = kUsualSpecial;
   }
-  return MakeHfTokenizer(std::move(file), completed);
+  return file;
+}
+
+absl::StatusOr<std::unique_ptr<Tokenizer>> OpenVocabAndMerges(const ModelDirectory& directory,
+                                                              const HfTokenizerConfig& config) {
+  HfTokenizerConfig completed = config;
+  QUANTD_ASSIGN_OR_RETURN(const HfTokenizerFile file, ReadVocabAndMerges(directory, &completed));
+  return MakeHfTokenizer(file, completed);
 }
 
 }  // namespace quantd

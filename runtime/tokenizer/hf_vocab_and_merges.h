@@ -6,6 +6,7 @@
 #include "absl/status/statusor.h"
 #include "runtime/formats/model_directory.h"
 #include "runtime/tokenizer/hf_tokenizer_config.h"
+#include "runtime/tokenizer/hf_vocabulary.h"
 #include "runtime/tokenizer/tokenizer.h"
 
 namespace quantd {
@@ -20,6 +21,10 @@ bool HasVocabAndMerges(const ModelDirectory& directory);
 /// class that has its own way, naming those that are known.
 absl::StatusOr<std::unique_ptr<Tokenizer>> OpenVocabAndMerges(const ModelDirectory& directory,
                                                               const HfTokenizerConfig& config);
+
+/// The same as a tokenizer.json would have it; *config is completed by what is usual in the class.
+absl::StatusOr<HfTokenizerFile> ReadVocabAndMerges(const ModelDirectory& directory,
+                                                   HfTokenizerConfig* config);
 
 }  // namespace quantd
 

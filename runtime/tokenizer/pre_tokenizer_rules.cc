@@ -97,6 +97,25 @@ struct LinearForm {
 };
 constexpr LinearForm kLinearForms[] = {{kTrailingSpace, R"((?<!\s)\s+$)"}};
 
+// Published patterns that cut every text as one of a rule does.
+struct SamePattern {
+  const char *published, *of_rule;
+};
+constexpr SamePattern kSamePatterns[] = {{kCl100k, kLlama3}};
+
+/// One spelling for all patterns that do the same, as far as that is known.
+std::string CommonSpelling(absl::string_view pattern) {
+  const auto translate = [](absl::string_view text) {
+    absl::StatusOr<std::string> translated = TranslateRegex(text);
+    return translated.ok() ? *std::move(translated) : std::string(text);
+  };
+  std::string spelling = translate(pattern);
+  for (const SamePattern& same : kSamePatterns) {
+    if (spelling == translate(same.published)) return translate(same.of_rule);
+  }
+  return spelling;
+}
+
 // More patterns of linear cost, from tokenizer.json files.
 constexpr const char* kMorePatterns[] = {kGpt2Pattern,
                                          kCl100k,
@@ -198,6 +217,20 @@ const std::vector<PreTokenizerRule>& PreTokenizerRules() {
 const PreTokenizerRule* FindPreTokenizerRule(absl::string_view name) {
   for (const PreTokenizerRule& rule : PreTokenizerRules()) {
     if (std::find(rule.names.begin(), rule.names.end(), name) != rule.names.end()) return &rule;
+  }
+  return nullptr;
+}
+
+const PreTokenizerRule* FindPreTokenizerRule(absl::Span<const std::string> patterns,
+                                             bool whole_words) {
+  std::vector<std::string> wanted;
+  for (const std::string& pattern : patterns) wanted.push_back(CommonSpelling(pattern));
+  for (const PreTokenizerRule& rule : PreTokenizerRules()) {
+    if (rule.whole_words != whole_words || rule.patterns.size() != wanted.size()) continue;
+    const auto same = [](const std::string& spelling, const char* pattern) {
+      return spelling == CommonSpelling(pattern);
+    };
+    if (std::equal(wanted.begin(), wanted.end(), rule.patterns.begin(), same)) return &rule;
   }
   return nullptr;
 }

@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "runtime/tokenizer/pre_tokenizer.h"
 
 namespace quantd {
@@ -29,6 +30,10 @@ struct PreTokenizerRule {
 const std::vector<PreTokenizerRule>& PreTokenizerRules();
 /// Null if unknown.
 const PreTokenizerRule* FindPreTokenizerRule(absl::string_view name);
+/// The rule that cuts by these patterns, which may be spelled in another way; null if there is
+/// none.
+const PreTokenizerRule* FindPreTokenizerRule(absl::Span<const std::string> patterns,
+                                             bool whole_words);
 /// Every known name, comma-separated.
 std::string KnownPreTokenizers();
 

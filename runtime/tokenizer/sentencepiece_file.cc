@@ -1,5 +1,6 @@
 #include "runtime/tokenizer/sentencepiece_file.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <optional>
@@ -10,6 +11,7 @@
 #include "kernels/base/status_macros.h"
 #include "runtime/formats/file_error.h"
 #include "runtime/formats/mapped_file.h"
+#include "runtime/tokenizer/gguf_tokenizer_keys.h"
 #include "runtime/tokenizer/pipeline_tokenizer.h"
 #include "runtime/tokenizer/protobuf_fields.h"
 #include "runtime/tokenizer/sentencepiece.h"
@@ -47,7 +49,7 @@ class ModelReader {
     rules_.remove_extra_whitespaces = true;  // what a field that is absent means
   }
 
-  absl::StatusOr<std::unique_ptr<Tokenizer>> Read(absl::string_view bytes) {
+  absl::Status Read(absl::string_view bytes) {
     QUANTD_RETURN_IF_ERROR(ForEachField(bytes, path_, "top level", [&](const ProtobufField& field) {
       if (field.Is(1, Kind::kBytes)) return AddPiece(field.bytes);
       if (field.Is(2, Kind::kBytes)) return ReadTraining(field.bytes);
@@ -60,7 +62,49 @@ class ModelReader {
     QUANTD_ASSIGN_OR_RETURN(model_.bos, SpecialId("bos_token", config_.bos, bos_id_));
     QUANTD_ASSIGN_OR_RETURN(model_.eos, SpecialId("eos_token", config_.eos, eos_id_));
     CompleteSpecialIds({}, &model_);
-    return Make();
+    return CheckModelType();
+  }
+
+  absl::StatusOr<std::unique_ptr<Tokenizer>> Make() const {
+    TokenizerParts parts =
+        is_bpe() ? MakeScoreMergeParts(model_, rules_) : MakeUnigramParts(model_, rules_);
+    parts.model_name = is_bpe() ? "sentencepiece-bpe" : "sentencepiece-unigram";
+    parts.add_bos = add_bos();
+    parts.add_eos = add_eos();
+    AddEndIds(config_.end_ids, &parts);
+    for (SpecialToken& token : parts.special) {
+      for (const HfAddedToken& added : config_.added) {
+        if (added.token.id != token.id) continue;
+        token.single_word = added.token.single_word;
+        token.lstrip = added.token.lstrip;
+        token.rstrip = added.token.rstrip;
+      }
+    }
+    return MakeTokenizer(std::move(parts));
+  }
+
+  absl::StatusOr<GgufVocabulary> ToGguf() const {
+    GgufVocabulary gguf;
+    gguf.model = is_bpe() ? gguf_tokenizer::kModelScores : gguf_tokenizer::kModelUnigram;
+    gguf.pre = "default";
+    for (const absl::string_view text : model_.texts) gguf.texts.emplace_back(text);
+    gguf.types = model_.types;
+    gguf.scores = model_.scores;
+    gguf.bos = model_.bos;
+    gguf.eos = model_.eos;
+    gguf.unknown = model_.unknown;
+    gguf.add_bos = add_bos();
+    gguf.add_eos = add_eos();
+    gguf.add_space_prefix = rules_.add_dummy_prefix;
+    gguf.remove_extra_whitespaces = rules_.remove_extra_whitespaces;
+    gguf.charsmap = std::string(charsmap_);
+    if (is_bpe() && (rules_.charsmap != nullptr || rules_.remove_extra_whitespaces)) {
+      return UnsupportedError(path_, "normalizer_spec",
+                              "changes texts, which readers of GGUF do for unigram models only");
+    }
+    TakePadding(&gguf);
+    TakeMoreEnds(&gguf);
+    return gguf;
   }
 
  private:
@@ -126,6 +170,7 @@ class ModelReader {
                          charsmap.status().message());
       }
       rules_.charsmap = std::make_shared<const Charsmap>(*std::move(charsmap));
+      charsmap_ = field.bytes;
       return absl::OkStatus();
     });
   }
@@ -171,36 +216,39 @@ class ModelReader {
                      absl::StrCat("'", Printable(*text), "' is no token of the vocabulary"));
   }
 
-  absl::StatusOr<std::unique_ptr<Tokenizer>> Make() {
-    if (model_type_ != kUnigram && model_type_ != kBpe) {
-      return UnsupportedError(path_, "trainer_spec.model_type",
-                              model_type_ == 3   ? "is WORD; UNIGRAM and BPE are read"
-                              : model_type_ == 4 ? "is CHAR; UNIGRAM and BPE are read"
-                                                 : "is not known");
+  absl::Status CheckModelType() const {
+    if (model_type_ == kUnigram || model_type_ == kBpe) return absl::OkStatus();
+    return UnsupportedError(path_, "trainer_spec.model_type",
+                            model_type_ == 3   ? "is WORD; UNIGRAM and BPE are read"
+                            : model_type_ == 4 ? "is CHAR; UNIGRAM and BPE are read"
+                                               : "is not known");
+  }
+
+  bool is_bpe() const { return model_type_ == kBpe; }
+  // As the models of the two kinds were trained: Llama's begin with BOS, T5's end with EOS.
+  bool add_bos() const { return model_.bos && config_.add_bos.value_or(is_bpe()); }
+  bool add_eos() const { return model_.eos && config_.add_eos.value_or(!is_bpe()); }
+
+  void TakePadding(GgufVocabulary* gguf) const {
+    const auto found = std::find(gguf->texts.begin(), gguf->texts.end(), config_.padding);
+    if (found != gguf->texts.end()) {
+      gguf->padding = static_cast<int32_t>(found - gguf->texts.begin());
     }
-    const bool bpe = model_type_ == kBpe;
-    TokenizerParts parts =
-        bpe ? MakeScoreMergeParts(model_, rules_) : MakeUnigramParts(model_, rules_);
-    parts.model_name = bpe ? "sentencepiece-bpe" : "sentencepiece-unigram";
-    // As the models of the two kinds were trained: Llama's begin with BOS, T5's end with EOS.
-    parts.add_bos = parts.bos.has_value() && config_.add_bos.value_or(bpe);
-    parts.add_eos = parts.eos.has_value() && config_.add_eos.value_or(!bpe);
-    AddEndIds(config_.end_ids, &parts);
-    for (SpecialToken& token : parts.special) {
-      for (const HfAddedToken& added : config_.added) {
-        if (added.token.id != token.id) continue;
-        token.single_word = added.token.single_word;
-        token.lstrip = added.token.lstrip;
-        token.rstrip = added.token.rstrip;
-      }
+  }
+
+  void TakeMoreEnds(GgufVocabulary* gguf) const {
+    for (const int32_t id : config_.end_ids) {
+      const auto& known = model_.end_ids;
+      const bool is_new = std::find(known.begin(), known.end(), id) == known.end();
+      if (is_new && static_cast<size_t>(id) < gguf->texts.size()) gguf->more_ends.push_back(id);
     }
-    return MakeTokenizer(std::move(parts));
   }
 
   const std::string& path_;
   const HfTokenizerConfig& config_;
   Vocabulary model_;
   SentencePieceRules rules_;
+  absl::string_view charsmap_;
   uint64_t model_type_ = kUnigram;
   int32_t bos_id_ = 1, eos_id_ = 2;
 };
@@ -209,7 +257,16 @@ class ModelReader {
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> MakeSentencePieceTokenizer(
     absl::string_view bytes, const std::string& path, const HfTokenizerConfig& config) {
-  return ModelReader(path, config).Read(bytes);
+  ModelReader reader(path, config);
+  QUANTD_RETURN_IF_ERROR(reader.Read(bytes));
+  return reader.Make();
+}
+
+absl::StatusOr<GgufVocabulary> SentencePieceToGguf(absl::string_view bytes, const std::string& path,
+                                                   const HfTokenizerConfig& config) {
+  ModelReader reader(path, config);
+  QUANTD_RETURN_IF_ERROR(reader.Read(bytes));
+  return reader.ToGguf();
 }
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> OpenSentencePieceTokenizer(

@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "runtime/tokenizer/gguf_vocabulary.h"
 #include "runtime/tokenizer/hf_tokenizer_config.h"
 #include "runtime/tokenizer/tokenizer.h"
 
@@ -19,7 +20,12 @@ namespace quantd {
 absl::StatusOr<std::unique_ptr<Tokenizer>> MakeSentencePieceTokenizer(
     absl::string_view bytes, const std::string& path, const HfTokenizerConfig& config);
 
-/// The same of the file at `path`. Further errors: those of MappedFile::Open.
+/// The same as GGUF describes tokenizers: "llama" of a BPE model, "t5" of a unigram one. Further
+/// errors: UNIMPLEMENTED for a BPE model that normalizes texts.
+absl::StatusOr<GgufVocabulary> SentencePieceToGguf(absl::string_view bytes, const std::string& path,
+                                                   const HfTokenizerConfig& config);
+
+/// The tokenizer of the file at `path`. Further errors: those of MappedFile::Open.
 absl::StatusOr<std::unique_ptr<Tokenizer>> OpenSentencePieceTokenizer(
     const std::string& path, const HfTokenizerConfig& config);
 

@@ -1,39 +1,49 @@
 #include "runtime/tokenizer/tokenizer.h"
 
-#include <filesystem>
-#include <system_error>
 #include <utility>
 
 #include "absl/status/status.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "kernels/base/status_macros.h"
-#include "runtime/formats/file_error.h"
-#include "runtime/formats/model_directory.h"
+#include "runtime/tokenizer/gguf_tokenizer_keys.h"
 #include "runtime/tokenizer/gguf_tokenizers.h"
 #include "runtime/tokenizer/hf_tokenizer.h"
 #include "runtime/tokenizer/hf_vocab_and_merges.h"
 #include "runtime/tokenizer/sentencepiece_file.h"
 #include "runtime/tokenizer/special_tokens.h"
+#include "runtime/tokenizer/tokenizer_files.h"
 #include "runtime/tokenizer/utf8.h"
 
 namespace quantd {
 namespace {
-
-constexpr char kModelKey[] = "tokenizer.ggml.model";
-constexpr char kJsonFile[] = "tokenizer.json";
-constexpr char kSentencePieceFile[] = "tokenizer.model";
 
 struct ModelRow {
   const char* name;
   absl::StatusOr<std::unique_ptr<Tokenizer>> (*create)(const GgufFile& file);
 };
 constexpr ModelRow kModels[] = {
-    {"llama", &MakeGgufLlama},
-    {"gpt2", &MakeGgufGpt2},
-    {"bert", &MakeGgufBert},
-    {"t5", &MakeGgufT5},
+    {gguf_tokenizer::kModelScores, &MakeGgufLlama},
+    {gguf_tokenizer::kModelMerges, &MakeGgufGpt2},
+    {gguf_tokenizer::kModelWordPiece, &MakeGgufBert},
+    {gguf_tokenizer::kModelUnigram, &MakeGgufT5},
 };
+
+absl::StatusOr<std::unique_ptr<Tokenizer>> FromFiles(const TokenizerFiles& files) {
+  switch (files.kind) {
+    case TokenizerFiles::Kind::kJson: {
+      QUANTD_ASSIGN_OR_RETURN(const HfTokenizerFile json, HfTokenizerFile::Open(files.path));
+      return MakeHfTokenizer(json, files.config);
+    }
+    case TokenizerFiles::Kind::kSentencePiece:
+      return OpenSentencePieceTokenizer(files.path, files.config);
+    case TokenizerFiles::Kind::kVocabAndMerges:
+      return OpenVocabAndMerges(*files.directory, files.config);
+    case TokenizerFiles::Kind::kGguf:
+      break;
+  }
+  QUANTD_ASSIGN_OR_RETURN(const std::unique_ptr<GgufFile> file, GgufFile::Open(files.path));
+  return Tokenizer::FromGguf(*file);
+}
 
 }  // namespace
 
@@ -41,47 +51,25 @@ Tokenizer::Tokenizer() = default;
 Tokenizer::~Tokenizer() = default;
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::FromGguf(const GgufFile& file) {
-  QUANTD_ASSIGN_OR_RETURN(const absl::string_view model, file.String(kModelKey));
+  QUANTD_ASSIGN_OR_RETURN(const absl::string_view model, file.String(gguf_tokenizer::kModel));
   std::string known;
   for (const ModelRow& row : kModels) {
     if (model == row.name) return row.create(file);
     absl::StrAppend(&known, known.empty() ? "" : ", ", row.name);
   }
-  return absl::UnimplementedError(absl::StrCat(file.path(), ": ", kModelKey, ": '",
+  return absl::UnimplementedError(absl::StrCat(file.path(), ": ", gguf_tokenizer::kModel, ": '",
                                                model.substr(0, 64), "' is not known; known are ",
                                                known));
 }
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::FromDirectory(const std::string& path) {
-  QUANTD_ASSIGN_OR_RETURN(const ModelDirectory directory, ModelDirectory::Open(path));
-  QUANTD_ASSIGN_OR_RETURN(const HfTokenizerConfig config, ReadHfTokenizerConfig(directory));
-  for (const char* name : {kJsonFile, kSentencePieceFile}) {
-    if (!directory.Has(name)) continue;
-    const absl::StatusOr<std::string> file = directory.Resolve(name);
-    if (!file.ok()) return FileError(path, name, file.status().message());
-    if (name == kSentencePieceFile) return OpenSentencePieceTokenizer(*file, config);
-    QUANTD_ASSIGN_OR_RETURN(HfTokenizerFile json, HfTokenizerFile::Open(*file));
-    return MakeHfTokenizer(std::move(json), config);
-  }
-  if (HasVocabAndMerges(directory)) return OpenVocabAndMerges(directory, config);
-  return absl::NotFoundError(absl::StrCat(path, ": holds neither ", kJsonFile, " nor ",
-                                          kSentencePieceFile,
-                                          " nor vocab.json with merges.txt; is it a model's "
-                                          "folder?"));
+  QUANTD_ASSIGN_OR_RETURN(const TokenizerFiles files, TokenizerFiles::OfDirectory(path));
+  return FromFiles(files);
 }
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Open(const std::string& path) {
-  std::error_code error;
-  if (std::filesystem::is_directory(path, error)) return FromDirectory(path);
-  if (absl::EndsWith(path, ".json")) {
-    QUANTD_ASSIGN_OR_RETURN(HfTokenizerFile json, HfTokenizerFile::Open(path));
-    return MakeHfTokenizer(std::move(json), HfTokenizerConfig());
-  }
-  if (absl::EndsWith(path, ".model")) {
-    return OpenSentencePieceTokenizer(path, HfTokenizerConfig());
-  }
-  QUANTD_ASSIGN_OR_RETURN(const std::unique_ptr<GgufFile> file, GgufFile::Open(path));
-  return FromGguf(*file);
+  QUANTD_ASSIGN_OR_RETURN(const TokenizerFiles files, TokenizerFiles::Of(path));
+  return FromFiles(files);
 }
 
 std::vector<int32_t> Tokenizer::Encode(absl::string_view text, const EncodeOptions& options) const {

@@ -8,13 +8,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "kernels/base/status_macros.h"
+#include "runtime/tokenizer/gguf_tokenizer_keys.h"
 
 namespace quantd {
 namespace {
 
-constexpr char kTokensKey[] = "tokenizer.ggml.tokens";
-constexpr char kTypesKey[] = "tokenizer.ggml.token_type";
-constexpr char kScoresKey[] = "tokenizer.ggml.scores";
+using gguf_tokenizer::kScores;
+using gguf_tokenizer::kTokens;
+using gguf_tokenizer::kTypes;
 // Far above any published token. Loading takes time quadratic in a token's length.
 constexpr size_t kLongestToken = 1024;
 
@@ -37,18 +38,18 @@ int HexDigit(char c) {
 }
 
 absl::Status ReadTexts(const GgufFile& file, Vocabulary* vocabulary) {
-  QUANTD_ASSIGN_OR_RETURN(const GgufArray* tokens, file.OptionalStringArray(kTokensKey));
+  QUANTD_ASSIGN_OR_RETURN(const GgufArray* tokens, file.OptionalStringArray(kTokens));
   if (tokens == nullptr) {
-    return file.Error(kTokensKey, "missing; the file holds no vocabulary");
+    return file.Error(kTokens, "missing; the file holds no vocabulary");
   }
-  if (tokens->count == 0) return file.Error(kTokensKey, "the vocabulary is empty");
+  if (tokens->count == 0) return file.Error(kTokens, "the vocabulary is empty");
   if (tokens->count > static_cast<uint64_t>(std::numeric_limits<int32_t>::max())) {
-    return file.Error(kTokensKey, absl::StrCat(tokens->count, " tokens; ids take 31 bits"));
+    return file.Error(kTokens, absl::StrCat(tokens->count, " tokens; ids take 31 bits"));
   }
   for (size_t i = 0; i < tokens->strings.size(); ++i) {
     if (tokens->strings[i].size() > kLongestToken) {
-      return file.Error(kTokensKey, absl::StrCat("token ", i, " has ", tokens->strings[i].size(),
-                                                 " bytes; at most ", kLongestToken, " are read"));
+      return file.Error(kTokens, absl::StrCat("token ", i, " has ", tokens->strings[i].size(),
+                                              " bytes; at most ", kLongestToken, " are read"));
     }
   }
   vocabulary->texts = tokens->strings;
@@ -57,22 +58,22 @@ absl::Status ReadTexts(const GgufFile& file, Vocabulary* vocabulary) {
 
 // Absent, every token is a normal one.
 absl::Status ReadTypes(const GgufFile& file, Vocabulary* vocabulary) {
-  QUANTD_ASSIGN_OR_RETURN(const auto types, file.OptionalIntArray(kTypesKey));
+  QUANTD_ASSIGN_OR_RETURN(const auto types, file.OptionalIntArray(kTypes));
   const size_t count = vocabulary->texts.size();
   vocabulary->types.assign(count, TokenType::kNormal);
   if (!types.has_value()) return absl::OkStatus();
   if (types->size() != count) {
-    return file.Error(kTypesKey, absl::StrCat(types->size(), " types for ", count, " tokens"));
+    return file.Error(kTypes, absl::StrCat(types->size(), " types for ", count, " tokens"));
   }
   for (size_t i = 0; i < count; ++i) {
     const int32_t type = (*types)[i];
     if (type < static_cast<int32_t>(TokenType::kNormal) ||
         type > static_cast<int32_t>(TokenType::kByte)) {
-      return file.Error(kTypesKey, absl::StrCat("token ", i, " has type ", type, "; 1 to 6 exist"));
+      return file.Error(kTypes, absl::StrCat("token ", i, " has type ", type, "; 1 to 6 exist"));
     }
     vocabulary->types[i] = static_cast<TokenType>(type);
     if (vocabulary->types[i] == TokenType::kByte && !ParseByteToken(vocabulary->texts[i])) {
-      return file.Error(kTokensKey,
+      return file.Error(kTokens,
                         absl::StrCat("byte token ", i, " is not of the form <0x00> to <0xFF>"));
     }
   }
@@ -80,16 +81,16 @@ absl::Status ReadTypes(const GgufFile& file, Vocabulary* vocabulary) {
 }
 
 absl::Status ReadScores(const GgufFile& file, Vocabulary* vocabulary) {
-  QUANTD_ASSIGN_OR_RETURN(auto scores, file.OptionalFloatArray(kScoresKey));
+  QUANTD_ASSIGN_OR_RETURN(auto scores, file.OptionalFloatArray(kScores));
   if (!scores.has_value()) return absl::OkStatus();
   if (scores->size() != vocabulary->texts.size()) {
-    return file.Error(kScoresKey, absl::StrCat(scores->size(), " scores for ",
-                                               vocabulary->texts.size(), " tokens"));
+    return file.Error(
+        kScores, absl::StrCat(scores->size(), " scores for ", vocabulary->texts.size(), " tokens"));
   }
   for (size_t i = 0; i < scores->size(); ++i) {
     // NaN has no place in an order, and the scores are one.
     if (std::isnan((*scores)[i])) {
-      return file.Error(kScoresKey, absl::StrCat("the score of token ", i, " is no number"));
+      return file.Error(kScores, absl::StrCat("the score of token ", i, " is no number"));
     }
   }
   vocabulary->scores = *std::move(scores);
@@ -106,14 +107,15 @@ std::optional<int32_t> FindToken(const Vocabulary& vocabulary, absl::string_view
 
 absl::Status ReadSpecialIds(const GgufFile& file, Vocabulary* vocabulary) {
   const size_t count = vocabulary->texts.size();
-  QUANTD_ASSIGN_OR_RETURN(vocabulary->bos, ReadTokenId(file, "bos", count));
-  QUANTD_ASSIGN_OR_RETURN(vocabulary->eos, ReadTokenId(file, "eos", count));
-  QUANTD_ASSIGN_OR_RETURN(vocabulary->unknown, ReadTokenId(file, "unknown", count));
-  QUANTD_ASSIGN_OR_RETURN(const auto eot, ReadTokenId(file, "eot", count));
-  QUANTD_ASSIGN_OR_RETURN(const auto eom, ReadTokenId(file, "eom", count));
+  QUANTD_ASSIGN_OR_RETURN(vocabulary->bos, ReadTokenId(file, gguf_tokenizer::kBosId, count));
+  QUANTD_ASSIGN_OR_RETURN(vocabulary->eos, ReadTokenId(file, gguf_tokenizer::kEosId, count));
+  QUANTD_ASSIGN_OR_RETURN(vocabulary->unknown,
+                          ReadTokenId(file, gguf_tokenizer::kUnknownId, count));
+  QUANTD_ASSIGN_OR_RETURN(const auto eot, ReadTokenId(file, gguf_tokenizer::kEotId, count));
+  QUANTD_ASSIGN_OR_RETURN(const auto eom, ReadTokenId(file, gguf_tokenizer::kEomId, count));
   CompleteSpecialIds({eot, eom}, vocabulary);
   // A file without types cannot say that these are control tokens, but they never are text.
-  if (file.Find(kTypesKey) == nullptr) {
+  if (file.Find(kTypes) == nullptr) {
     if (vocabulary->bos) vocabulary->types[*vocabulary->bos] = TokenType::kControl;
     for (const int32_t id : vocabulary->end_ids) vocabulary->types[id] = TokenType::kControl;
   }
@@ -144,15 +146,18 @@ void CompleteSpecialIds(std::initializer_list<std::optional<int32_t>> more_ends,
   }
 }
 
-absl::StatusOr<std::optional<int32_t>> ReadTokenId(const GgufFile& file, const char* name,
+absl::StatusOr<std::optional<int32_t>> ReadTokenId(const GgufFile& file, const char* key,
                                                    size_t vocab_size) {
-  const std::string key = absl::StrCat("tokenizer.ggml.", name, "_token_id");
   QUANTD_ASSIGN_OR_RETURN(const std::optional<uint64_t> id, file.OptionalUint(key));
   if (!id.has_value()) return std::optional<int32_t>();
   if (*id >= vocab_size) {
     return file.Error(key, absl::StrCat("id ", *id, " in a vocabulary of ", vocab_size));
   }
   return std::optional<int32_t>(static_cast<int32_t>(*id));
+}
+
+bool IsEndName(absl::string_view text) {
+  return std::find(std::begin(kEndNames), std::end(kEndNames), text) != std::end(kEndNames);
 }
 
 std::optional<uint8_t> ParseByteToken(absl::string_view text) {
@@ -168,8 +173,8 @@ absl::StatusOr<Vocabulary> ReadVocabulary(const GgufFile& file) {
   QUANTD_RETURN_IF_ERROR(ReadTypes(file, &vocabulary));
   QUANTD_RETURN_IF_ERROR(ReadScores(file, &vocabulary));
   QUANTD_RETURN_IF_ERROR(ReadSpecialIds(file, &vocabulary));
-  QUANTD_ASSIGN_OR_RETURN(vocabulary.add_bos, file.OptionalBool("tokenizer.ggml.add_bos_token"));
-  QUANTD_ASSIGN_OR_RETURN(vocabulary.add_eos, file.OptionalBool("tokenizer.ggml.add_eos_token"));
+  QUANTD_ASSIGN_OR_RETURN(vocabulary.add_bos, file.OptionalBool(gguf_tokenizer::kAddBos));
+  QUANTD_ASSIGN_OR_RETURN(vocabulary.add_eos, file.OptionalBool(gguf_tokenizer::kAddEos));
   return vocabulary;
 }
 

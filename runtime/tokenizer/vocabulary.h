@@ -32,8 +32,11 @@ absl::StatusOr<Vocabulary> ReadVocabulary(const GgufFile& file);
 void CompleteSpecialIds(std::initializer_list<std::optional<int32_t>> more_ends,
                         Vocabulary* vocabulary);
 
-/// tokenizer.ggml.NAME_token_id, or nullopt. Errors: DATA_LOSS, also for an id beyond `vocab_size`.
-absl::StatusOr<std::optional<int32_t>> ReadTokenId(const GgufFile& file, const char* name,
+/// Whether a control token of this text is known to end a turn, so that no file need say it.
+bool IsEndName(absl::string_view text);
+
+/// The id that a key gives, or nullopt. Errors: DATA_LOSS, also for an id beyond `vocab_size`.
+absl::StatusOr<std::optional<int32_t>> ReadTokenId(const GgufFile& file, const char* key,
                                                    size_t vocab_size);
 
 /// The byte that a token text "<0x1F>" stands for; nullopt when it is not of that form.

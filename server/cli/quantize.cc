@@ -32,7 +32,7 @@ struct QuantizeFlags {
   std::string calibration_text;  ///< "" = none
   std::string evaluation_text;   ///< "" = none
   int32_t chunk = 256;
-  bool pure = false;
+  bool pure = false, requantize = false;
   FolderSettings folder;  ///< of a folder's scheme
   std::string calibration_memory = "4GiB", shard_size = "5000000000";
   bool overwrite = false;
@@ -80,8 +80,11 @@ std::function<bool(const QuantizeProgress&)> ProgressOn(Progress* bar) {
 
 absl::StatusOr<std::vector<QuantizedTensor>> WriteOutput(const QuantizeFlags& flags,
                                                          const FormatMix& mix,
-                                                         const RuntimeContext& runtime) {
+                                                         const RuntimeContext& runtime,
+                                                         std::vector<std::string>* notes) {
   QuantizeModelOptions options;
+  options.requantize = flags.requantize;
+  options.note = [&](const std::string& note) { notes->push_back(note); };
   QUANTD_ASSIGN_OR_RETURN(options.importance, Calibrate(flags, runtime));
   QUANTD_ASSIGN_OR_RETURN(const std::unique_ptr<Checkpoint> source, Checkpoint::Open(flags.model));
   Progress bar(absl::StrCat("writing ", BaseName(flags.output)), flags.runtime.quiet);
@@ -142,6 +145,10 @@ absl::Status CheckFolderFlags(const QuantizeFlags& flags, const FolderScheme& sc
     return absl::InvalidArgumentError(absl::StrCat(
         "pure: ", scheme.name, " leaves the output in the type of the model; leave it out"));
   }
+  if (flags.requantize) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "requantize: ", scheme.name, " is written from a model in F32, F16 or BF16 only"));
+  }
   if (!std::filesystem::is_directory(flags.model)) {
     return absl::InvalidArgumentError(absl::StrCat(
         flags.model, ": --type ", scheme.name,
@@ -192,9 +199,10 @@ absl::StatusOr<OutputType> FindType(const QuantizeFlags& flags) {
 
 absl::StatusOr<std::vector<QuantizedTensor>> Write(const QuantizeFlags& flags,
                                                    const OutputType& type,
-                                                   const RuntimeContext& runtime) {
+                                                   const RuntimeContext& runtime,
+                                                   std::vector<std::string>* notes) {
   if (type.scheme != nullptr) return WriteFolder(flags, *type.scheme, runtime);
-  return WriteOutput(flags, flags.pure ? *type.mix : type.mix->WithFineOutput(), runtime);
+  return WriteOutput(flags, flags.pure ? *type.mix : type.mix->WithFineOutput(), runtime, notes);
 }
 
 int Quantize(const QuantizeFlags& flags) {
@@ -212,7 +220,7 @@ int Quantize(const QuantizeFlags& flags) {
   report.output = flags.output;
   report.type = type->name();
   report.evaluation_text = flags.evaluation_text;
-  auto tensors = Write(flags, *type, **runtime);
+  auto tensors = Write(flags, *type, **runtime, &report.notes);
   if (!tensors.ok()) return Fail(kCommand, tensors.status());
   report.tensors = *std::move(tensors);
   report.elapsed = absl::Now() - start;
@@ -289,8 +297,10 @@ void AddQuantize(CLI::App& app, CommandFn* run) {
   CLI::App* command =
       app.add_subcommand("quantize", "Write a model of full precision in a smaller format");
   command
-      ->add_option("model", flags->model,
-                   "A .gguf file or, for folders, a folder, in F32, F16 or BF16")
+      ->add_option(
+          "model", flags->model,
+          "A .gguf file, or the folder of a Hugging Face model, which folders are written\n"
+          "from, in F32, F16 or BF16")
       ->required()
       ->type_name("MODEL");
   command->add_option("-o,--output", flags->output, "The .gguf file, or the folder, to write")
@@ -304,6 +314,9 @@ void AddQuantize(CLI::App& app, CommandFn* run) {
       ->type_name("TYPE");
   command->add_flag("--pure", flags->pure,
                     "The output in TYPE too; else it is Q6_K where TYPE has fewer bits");
+  command->add_flag("--requantize", flags->requantize,
+                    "Of a .gguf file: also from weights that are quantized already, with the\n"
+                    "errors of both");
   AddTextFlags(command, flags.get());
   AddFolderFlags(command, flags.get());
   command->add_flag("--overwrite", flags->overwrite, "Replace the output if it exists");
@@ -315,11 +328,16 @@ void AddQuantize(CLI::App& app, CommandFn* run) {
   command->footer(
       "Scales are searched for with the least squared error. ERROR is the root mean square of the\n"
       "error relative to that of the weights, LARGEST the largest error of one weight.\n"
+      "A .gguf file of a folder gets its hyper-parameters, tokenizer and chat templates too, as "
+      "other\n"
+      "programs read them.\n"
       "\n"
       "Examples:\n"
       "  quantd quantize model-f16.gguf -o model-Q4_K_M.gguf --type Q4_K_M\n"
       "  quantd quantize model-f16.gguf -o model-Q4_K_M.gguf --type Q4_K_M \\\n"
       "      --imatrix-text calibration.txt --eval-text heldout.txt\n"
+      "  quantd quantize FOLDER -o model-Q4_K_M.gguf --type Q4_K_M\n"
+      "  quantd quantize FOLDER -o model-bf16.gguf --type BF16\n"
       "  quantd quantize FOLDER -o FOLDER-NF4 --type NF4\n"
       "  quantd quantize FOLDER -o FOLDER-GPTQ --type GPTQ --group-size 128 --act-order \\\n"
       "      --imatrix-text calibration.txt --eval-text heldout.txt");

@@ -58,6 +58,7 @@ void PrintAsJson(const QuantizeReport& report) {
                {"bits_per_weight", totals.bits_per_weight()},
                {"relative_error", totals.quantized.RelativeError()},
                {"seconds", JsonSeconds(report.elapsed)},
+               {"notes", report.notes},
                {"tensors", std::move(tensors)}};
   if (report.evaluation) {
     json["text"] = report.evaluation_text;
@@ -77,6 +78,7 @@ void PrintForPeople(const QuantizeReport& report) {
                   FormatNumber(tensor.max_error)});
   }
   if (!table.empty()) Print(table.Render());
+  for (const std::string& note : report.notes) Print(EscapeText("note: " + note) + "\n");
   const Totals totals = SumUp(report.tensors);
   Print(absl::StrFormat("%s: %s of %s, %.2f bits per weight, was %s; error %.3f %% (%s)\n",
                         EscapeText(report.output), FormatBytes(totals.to_bytes), report.type,

@@ -15,6 +15,7 @@ namespace quantd {
 struct QuantizeReport {
   std::string model, output, type;
   std::vector<QuantizedTensor> tensors;
+  std::vector<std::string> notes;  ///< what the output does not do as the model
   absl::Duration elapsed;
   std::string evaluation_text;           ///< "" = none
   std::optional<Evaluation> evaluation;  ///< of the output, against the model

@@ -22,7 +22,7 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> Read(absl::string_view bytes) {
   if (!absl::StartsWith(bytes, "{")) return MakeSentencePieceTokenizer(bytes, "fuzz", {});
   auto file = HfTokenizerFile::Parse(bytes, "fuzz");
   if (!file.ok()) return file.status();
-  return MakeHfTokenizer(*std::move(file), {});
+  return MakeHfTokenizer(*file, {});
 }
 
 void CheckText(const Tokenizer& tokenizer, absl::string_view text) {

@@ -44,7 +44,7 @@ struct HfBuilder {
       const std::string& text, const HfTokenizerConfig& config = {}) {
     auto file = HfTokenizerFile::Parse(text, "tokenizer.json");
     if (!file.ok()) return file.status();
-    return MakeHfTokenizer(*std::move(file), config);
+    return MakeHfTokenizer(*file, config);
   }
 };
 

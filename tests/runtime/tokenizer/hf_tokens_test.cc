@@ -11,7 +11,7 @@ namespace {
 HfTokens Collect(const std::string& json, const std::vector<HfAddedToken>& more) {
   auto file = HfTokenizerFile::Parse(json, "tokenizer.json");
   EXPECT_TRUE(file.ok()) << file.status();
-  auto tokens = CollectHfTokens(&*file, more);
+  auto tokens = CollectHfTokens(*file, more);
   EXPECT_TRUE(tokens.ok()) << tokens.status();
   return std::move(tokens).value_or(HfTokens());
 }
