@@ -87,7 +87,9 @@ void WriteGgufVocabulary(const GgufVocabulary& vocabulary, int32_t size, GgufWri
     scores.resize(texts.size());
     writer->SetFloats(keys::kScores, scores);
   }
-  if (!vocabulary.merges.empty()) writer->SetStrings(keys::kMerges, vocabulary.merges);
+  if (vocabulary.model == keys::kModelMerges) {
+    writer->SetStrings(keys::kMerges, vocabulary.merges);
+  }
   SetTokenId(keys::kBosId, vocabulary.bos, writer);
   SetTokenId(keys::kEosId, vocabulary.eos, writer);
   SetTokenId(keys::kUnknownId, vocabulary.unknown, writer);

@@ -89,6 +89,48 @@ TEST_F(QuantizeTest, ReplacesAFileOnlyWhenTold) {
   EXPECT_THAT(same.err, HasSubstr("is the model itself"));
 }
 
+/// A folder, its tokenizer of single letters, with everything the command does with texts.
+TEST_F(QuantizeTest, TakesAFolder) {
+  const TemporaryFolder folder;
+  const std::string golden = SourcePath("tests/golden/families/qwen2/");
+  for (const char* file : {"config.json", "model.safetensors"}) {
+    folder.Write(file, ReadFileOrDie(golden + file));
+  }
+  json tokenizer = {
+      {"model", {{"type", "BPE"}, {"vocab", json::object()}, {"merges", json::array()}}},
+      {"normalizer", {{"type", "NFC"}}},
+      {"pre_tokenizer", {{"type", "ByteLevel"}, {"add_prefix_space", false}}},
+      {"decoder", {{"type", "ByteLevel"}}}};
+  json& vocab = tokenizer["model"]["vocab"];
+  for (const std::string text : {"\u0120", "\u010A", ":", ",", ".", "'"})
+    vocab[text] = vocab.size();
+  for (char c = 'A'; c <= 'Z'; ++c) {
+    for (const char letter : {c, static_cast<char>(c - 'A' + 'a')}) {
+      vocab[std::string(1, letter)] = vocab.size();
+    }
+  }
+  folder.Write("tokenizer.json", tokenizer.dump());
+
+  const CliResult result =
+      RunQuantd({"quantize", folder.path(), "-o", output_, "--type", "Q8_0", "--imatrix-text",
+                 text_, "--eval-text", text_, "--chunk", "32", "--json"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  const json report = result.Json();
+  ASSERT_EQ(report["notes"].size(), 1u);
+  EXPECT_THAT(report["notes"][0].get<std::string>(), HasSubstr("NFC has no key in GGUF"));
+  EXPECT_GT(report["perplexity"].get<double>(), 1);
+  EXPECT_LT(report["against"]["kl_mean"].get<double>(), 0.05);
+  EXPECT_EQ(report["tensors"][0]["name"], "token_embd.weight");
+  EXPECT_EQ(report["tensors"][0]["from"], "BF16");
+  EXPECT_EQ(report["tensors"][0]["to"], "Q8_0");
+  EXPECT_EQ(RunQuantd({"inspect", output_, "--json"}).Json()["errors"], json::array());
+  const CliResult run = RunQuantd({"run", output_, "-p", "A", "-n", "3", "--ignore-eos", "--json"});
+  EXPECT_EQ(run.Json()["ids"].size(), 3u) << run.err;
+  const CliResult people =
+      RunQuantd({"quantize", folder.path(), "-o", output_, "--type", "BF16", "--overwrite"});
+  EXPECT_THAT(people.out, HasSubstr("note: " + folder.path() + "/tokenizer.json: normalizer: NFC"));
+}
+
 TEST_F(QuantizeTest, SaysWhatIsWrong) {
   const CliResult type = Run({"--type", "Q9"});
   EXPECT_EQ(type.code, 2);
@@ -103,6 +145,10 @@ TEST_F(QuantizeTest, SaysWhatIsWrong) {
       RunQuantd({"quantize", DemoModel("Q8_0"), "-o", output_, "--type", "Q4_0"});
   EXPECT_EQ(source.code, 2);
   EXPECT_THAT(source.err, HasSubstr("is Q8_0 already"));
+  EXPECT_EQ(
+      RunQuantd({"quantize", DemoModel("Q8_0"), "-o", output_, "--type", "Q4_0", "--requantize"})
+          .code,
+      0);
 }
 
 /// The folder of a small model: the family's, or the one that was trained.
