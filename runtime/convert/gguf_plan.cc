@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <limits>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -153,7 +154,8 @@ absl::Status PlanFolder(const Checkpoint& source, const FormatMix& mix, bool req
                         GgufPlan* plan) {
   QUANTD_ASSIGN_OR_RETURN(ModelConfig config, ReadModelConfig(source));
   if (config.name.empty()) {
-    config.name = std::filesystem::weakly_canonical(source.path()).filename().string();
+    std::error_code ignored;  // then there is no name
+    config.name = std::filesystem::canonical(source.path(), ignored).filename().string();
   }
   QUANTD_RETURN_IF_ERROR(DescribeFolder(source, config, plan));
   for (auto& [name, values] : GgufParameterVectors(config)) {

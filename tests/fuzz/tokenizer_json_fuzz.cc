@@ -1,6 +1,7 @@
 // Any tokenizer.json, or, of bytes that do not start with '{', any tokenizer.model, must give a
 // tokenizer or a status that names the file. The tokenizer must encode and decode any text: ids are
-// of the vocabulary, and without parse_control no text becomes a control token.
+// of the vocabulary, and without parse_control no text becomes a control token. What GGUF can say
+// of it is written without a crash.
 
 #include <algorithm>
 #include <cstddef>
@@ -11,6 +12,7 @@
 
 #include "absl/strings/match.h"
 #include "kernels/base/check.h"
+#include "runtime/tokenizer/hf_to_gguf.h"
 #include "runtime/tokenizer/hf_tokenizer.h"
 #include "runtime/tokenizer/sentencepiece_file.h"
 #include "runtime/tokenizer/utf8.h"
@@ -18,10 +20,23 @@
 namespace quantd {
 namespace {
 
+void CheckGguf(const absl::StatusOr<GgufVocabulary>& vocabulary) {
+  if (!vocabulary.ok()) {
+    QUANTD_CHECK(absl::StartsWith(vocabulary.status().message(), "fuzz: "), "errors name the file");
+    return;
+  }
+  GgufWriter writer;
+  WriteGgufVocabulary(*vocabulary, static_cast<int32_t>(vocabulary->texts.size()), &writer);
+}
+
 absl::StatusOr<std::unique_ptr<Tokenizer>> Read(absl::string_view bytes) {
-  if (!absl::StartsWith(bytes, "{")) return MakeSentencePieceTokenizer(bytes, "fuzz", {});
+  if (!absl::StartsWith(bytes, "{")) {
+    CheckGguf(SentencePieceToGguf(bytes, "fuzz", {}));
+    return MakeSentencePieceTokenizer(bytes, "fuzz", {});
+  }
   auto file = HfTokenizerFile::Parse(bytes, "fuzz");
   if (!file.ok()) return file.status();
+  CheckGguf(HfToGguf(*file, {}));
   return MakeHfTokenizer(*file, {});
 }
 
