@@ -89,13 +89,22 @@ constexpr char kDeepseekLetters[] =
     R"(\x{10C80}-\x{10CB2}\x{10CC0}-\x{10CF2}\x{118A0}-\x{118DF}\x{1E900}-\x{1E943})"
     R"(]+)";
 
+// Jais 2's looks for a line break behind every piece that it cuts off a run of white space. Where
+// there is one, all up to the last of them is one piece; so none is behind a piece without one.
+constexpr char kJais2Once[] =
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|)"
+    R"( ?[^\s\p{L}\p{N}]+[\r\n]*|(?<![^\S\r\n])\s*[\r\n]+|)"
+    R"(\s{512}(?!\S)|\s{256}(?!\S)|\s{128}(?!\S)|\s{64}(?!\S)|\s{32}(?!\S)|)"
+    R"(\s{16}(?!\S)|\s{8}(?!\S)|\s{4}(?!\S)|\s{1,2}(?!\S)|\s{1})";
+
 // Published patterns that would be searched for in quadratic time, and what finds the same in
-// linear time: this one is tried at every space of a run, with the look-behind only at the first.
+// linear time. White space before the end is tried at every space of a run, with the look-behind
+// only at the first.
 struct LinearForm {
   const char* published;
   const char* linear;
 };
-constexpr LinearForm kLinearForms[] = {{kTrailingSpace, R"((?<!\s)\s+$)"}};
+constexpr LinearForm kLinearForms[] = {{kTrailingSpace, R"((?<!\s)\s+$)"}, {kJais2, kJais2Once}};
 
 // Published patterns that cut every text as one of a rule does.
 struct SamePattern {

@@ -134,6 +134,14 @@ TEST(PreTokenizerRulesTest, Jais2CutsRunsOfSpacesIntoPowersOfTwo) {
   EXPECT_THAT(
       Split("jais-2", absl::StrCat("a", std::string(45, ' '), "b")),
       ElementsAre("a", std::string(32, ' '), std::string(8, ' '), std::string(4, ' '), " b"));
+  // Up to the last line break a run is one piece, wherever it begins.
+  EXPECT_THAT(Split("jais-2", "!\n  \n   \r\n    \t b"),
+              ElementsAre("!\n", "  \n   \r\n", "    ", "\t", " b"));
+  EXPECT_THAT(Split("jais-2", absl::StrCat(std::string(600, ' '), "\n", std::string(515, ' '))),
+              ElementsAre(absl::StrCat(std::string(600, ' '), "\n"), std::string(512, ' '),
+                          std::string(2, ' '), " "));
+  EXPECT_THAT(Split("jais-2", "a \n\u3000\u3000.\n\n  ."),
+              ElementsAre("a", " \n", "\u3000", "\u3000", ".\n\n", " ", " ."));
 }
 
 TEST(PreTokenizerRulesTest, PatternsOfFilesAreKnownHoweverTheySpellCharacters) {
