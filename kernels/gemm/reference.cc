@@ -13,6 +13,8 @@ namespace {
 
 // Columns that share one unpacking of the weights.
 constexpr int64_t kColumns = 16;
+// Scale sets of a superblock: at least 16 k share one.
+constexpr int kMaxSets = kSuperWeights / 16;
 
 // Blocks of the superblock that begins at k.
 int BlocksAt(int64_t row_k, int64_t k) {
@@ -37,6 +39,11 @@ void DotIntRow(const GemmArgs& args, const RowTile& tile, float* acc) {
     view.blocks = BlocksAt(args.k, k);
     uint8_t codes[kSuperWeights];
     for (int b = 0; b < view.blocks; ++b) view.Unpack(tile.row, b, codes + b * kBlockWeights);
+    float scales[kMaxSets], mins[kMaxSets] = {};
+    for (int set = 0; set < view.sets(); ++set) {
+      scales[set] = view.Scale(tile.row, set);
+      if constexpr (f.has_min()) mins[set] = view.Min(tile.row, set);
+    }
     for (int64_t c = 0; c < tile.columns; ++c) {
       const QuantizedBlock& a = args.q[(tile.column + c) * args.q_stride + k / kSuperWeights];
       float partial = 0;
@@ -48,9 +55,9 @@ void DotIntRow(const GemmArgs& args, const RowTile& tile, float* acc) {
           total += (codes[i] - f.zero) * shifted;
           activations += shifted;
         }
-        partial = std::fma(static_cast<float>(total), view.Scale(tile.row, set), partial);
+        partial = std::fma(static_cast<float>(total), scales[set], partial);
         if constexpr (f.has_min()) {
-          partial = std::fma(view.Min(tile.row, set), static_cast<float>(activations), partial);
+          partial = std::fma(mins[set], static_cast<float>(activations), partial);
         }
       }
       acc[c] = std::fma(partial, a.scale, acc[c]);
@@ -66,13 +73,15 @@ void DotScaledRow(const GemmArgs& args, const RowTile& tile, float* acc) {
     view.blocks = BlocksAt(args.k, k);
     uint8_t codes[kSuperWeights];
     for (int b = 0; b < view.blocks; ++b) view.Unpack(tile.row, b, codes + b * kBlockWeights);
+    float values[kSuperWeights];
+    for (int i = 0; i < view.blocks * kBlockWeights; ++i) values[i] = CodeValue(kFormat, codes[i]);
     for (int64_t c = 0; c < tile.columns; ++c) {
       const float* const x = args.x + (tile.column + c) * args.x_stride + k;
       for (int set = 0; set < view.sets(); ++set) {
         const int64_t end = std::min<int64_t>((set + 1) * args.span, args.k - k);
         float partial = 0;
         for (int64_t i = set * args.span; i < end; ++i) {
-          partial = std::fma(CodeValue(kFormat, codes[i]), x[i], partial);
+          partial = std::fma(values[i], x[i], partial);
         }
         acc[c] = std::fma(partial, view.Scale(tile.row, set), acc[c]);
       }
