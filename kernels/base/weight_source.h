@@ -62,6 +62,10 @@ class WeightSource {
   /// contiguous. Empty: column c is feature c.
   virtual absl::Span<const int32_t> k_order() const { return {}; }
 
+  /// From which magnitude on an activation is multiplied in float, beside the product of the others
+  /// in int8, as LLM.int8() wants it; 0: none is. Of format kInt8 only.
+  virtual float outlier_threshold() const { return 0; }
+
   /// Decodes rows [row_begin, row_begin + row_count) into *out, reusing its buffers.
   /// Errors: DATA_LOSS naming the tensor when the bytes are no valid encoding.
   virtual absl::Status Decode(int64_t row_begin, int64_t row_count, QuantTensor* out) const = 0;

@@ -23,6 +23,13 @@ void RoundRow(const float* x, int64_t k, uint16_t* out) {
   std::fill(out + k, out + Bf16Stride(k), uint16_t{0});
 }
 
+struct Activations::Quantized {
+  float threshold = 0;
+  AlignedBuffer blocks;                        // QuantizedBlock [m, QuantizedBlocks(k)]
+  std::vector<std::vector<Outlier>> outliers;  // of each row, and of earlier ones behind them
+  bool has_outliers = false;
+};
+
 struct Activations::Reordered {
   AlignedBuffer rows;
   Activations view;
@@ -37,8 +44,8 @@ void Activations::Set(const float* x, int64_t m, int64_t k, int64_t stride) {
   m_ = m;
   k_ = k;
   stride_ = stride;
-  quantized_ = rounded_ = false;
-  reordered_used_ = 0;
+  rounded_ = false;
+  quantized_used_ = reordered_used_ = 0;
 }
 
 Activations& ActivationAccess::Reordered(Activations& x, int64_t first, int64_t count,
@@ -84,13 +91,34 @@ T* ConvertRows(int64_t m, int64_t k, int64_t stride, ThreadPool& pool, AlignedBu
 
 }  // namespace
 
-const QuantizedBlock* ActivationAccess::Quantized(Activations& x, QuantizeRun run,
-                                                  ThreadPool& pool) {
-  if (x.quantized_) return x.blocks_.as<QuantizedBlock>();
-  x.quantized_ = true;
-  return ConvertRows<QuantizedBlock>(
-      x.m_, x.k_, QuantizedBlocks(x.k_), pool, &x.blocks_,
-      [&](int64_t i, QuantizedBlock* out) { run(x.row(i), x.k_, out); });
+QuantizedRows ActivationAccess::Quantized(Activations& x, float threshold, QuantizeRun run,
+                                          ThreadPool& pool) {
+  const auto rows_of = [&](const Activations::Quantized& form) {
+    QuantizedRows rows{form.blocks.as<QuantizedBlock>(), {}};
+    if (form.has_outliers) rows.outliers = absl::MakeConstSpan(form.outliers).first(x.m_);
+    return rows;
+  };
+  for (size_t i = 0; i < x.quantized_used_; ++i) {
+    if (x.quantized_[i]->threshold == threshold) return rows_of(*x.quantized_[i]);
+  }
+  if (x.quantized_used_ == x.quantized_.size()) {
+    x.quantized_.push_back(std::make_unique<Activations::Quantized>());
+  }
+  Activations::Quantized& form = *x.quantized_[x.quantized_used_++];
+  form.threshold = threshold;
+  form.has_outliers = false;
+  const bool find = threshold > 0;
+  if (find && static_cast<int64_t>(form.outliers.size()) < x.m_) form.outliers.resize(x.m_);
+  ConvertRows<QuantizedBlock>(x.m_, x.k_, QuantizedBlocks(x.k_), pool, &form.blocks,
+                              [&](int64_t i, QuantizedBlock* out) {
+                                if (!find) return run(x.row(i), x.k_, out);
+                                thread_local std::vector<float> rest;
+                                std::vector<Outlier>& outliers = form.outliers[i];
+                                FindOutliers(x.row(i), x.k_, threshold, &outliers, &rest);
+                                run(outliers.empty() ? x.row(i) : rest.data(), x.k_, out);
+                              });
+  for (int64_t i = 0; find && i < x.m_; ++i) form.has_outliers |= !form.outliers[i].empty();
+  return rows_of(form);
 }
 
 const uint16_t* ActivationAccess::Rounded(Activations& x, ThreadPool& pool) {

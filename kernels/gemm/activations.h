@@ -2,11 +2,13 @@
 #define QUANTD_KERNELS_GEMM_ACTIVATIONS_H_
 
 #include <cstdint>
+#include <vector>
 
 #include "absl/types/span.h"
 #include "kernels/base/thread_pool.h"
 #include "kernels/gemm/gemm.h"
 #include "kernels/gemm/gemm_args.h"
+#include "kernels/gemm/outliers.h"
 
 namespace quantd {
 
@@ -16,11 +18,20 @@ void QuantizeRow(const float* x, int64_t k, QuantizedBlock* blocks);
 /// Rounds x[k] to BF16, padded with zeros: out[Bf16Stride(k)].
 void RoundRow(const float* x, int64_t k, uint16_t* out);
 
+/// Rows of activations in int8.
+struct QuantizedRows {
+  const QuantizedBlock* blocks;  ///< [m, QuantizedBlocks(k)]
+  /// What `blocks` have zeros for, of each row; empty: nothing, in any row.
+  absl::Span<const std::vector<Outlier>> outliers;
+};
+
 /// The other forms of an Activations, made when first asked for.
 class ActivationAccess {
  public:
-  /// [x.m(), QuantizedBlocks(x.k())]; valid until the next x.Set.
-  static const QuantizedBlock* Quantized(Activations& x, QuantizeRun quantize, ThreadPool& pool);
+  /// Leaves out what is finite and of at least `threshold` in magnitude, if that is not 0. Valid
+  /// until the next x.Set.
+  static QuantizedRows Quantized(Activations& x, float threshold, QuantizeRun quantize,
+                                 ThreadPool& pool);
   /// [x.m(), Bf16Stride(x.k())]; valid until the next x.Set.
   static const uint16_t* Rounded(Activations& x, ThreadPool& pool);
   /// Rows [first, first + count) with feature order[c] in column c; valid until the next x.Set.

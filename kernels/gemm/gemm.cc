@@ -8,6 +8,7 @@
 #include "kernels/gemm/activations.h"
 #include "kernels/gemm/gemm_kernels.h"
 #include "kernels/gemm/kernel_table.h"
+#include "kernels/gemm/outliers.h"
 #include "kernels/gemm/rows32.h"
 
 namespace quantd {
@@ -16,6 +17,8 @@ namespace {
 constexpr size_t kMaxOutputs = 8;
 // Below this many multiply-adds waking the other threads costs more than they save.
 constexpr int64_t kSerialMacs = 64 * 1024;
+// Of weights, in a second-level cache beside activations.
+constexpr int64_t kSlabBytes = 512 * 1024;
 
 // One output of the call with what the split over threads needs.
 struct Part {
@@ -24,6 +27,7 @@ struct Part {
   int64_t group_bytes;  // of one
   int64_t group_cost;   // bytes at m = 1, and close to the work at larger m
   GemmArgs args;        // for the whole weight
+  absl::Span<const std::vector<Outlier>> outliers;  // of its input rows, or empty
 };
 
 Part MakePart(const GemmKernels& kernels, const GemmGroup& output, Activations& rows,
@@ -47,9 +51,11 @@ Part MakePart(const GemmKernels& kernels, const GemmGroup& output, Activations& 
   part.args = {w.data.as<uint8_t>(), part.groups, w.n,     w.k, span,     m,
                x.row(first),         x.stride(),  nullptr, 0,   output.y, output.y_stride};
   if (part.kernel->activations == ActivationType::kInt8) {
+    const QuantizedRows quantized =
+        ActivationAccess::Quantized(x, w.outlier_threshold, kernels.quantizer(), pool);
     part.args.q_stride = QuantizedBlocks(x.k());
-    part.args.q =
-        ActivationAccess::Quantized(x, kernels.quantizer(), pool) + first * part.args.q_stride;
+    part.args.q = quantized.blocks + first * part.args.q_stride;
+    if (!quantized.outliers.empty()) part.outliers = quantized.outliers.subspan(first, m);
   } else if (part.kernel->activations == ActivationType::kBF16) {
     part.args.bf16_stride = Bf16Stride(x.k());
     part.args.bf16 = ActivationAccess::Rounded(x, pool) + first * part.args.bf16_stride;
@@ -57,15 +63,23 @@ Part MakePart(const GemmKernels& kernels, const GemmGroup& output, Activations& 
   return part;
 }
 
-// Row groups [begin, end) of a part.
-void RunGroups(const Part& part, int64_t begin, int64_t end) {
-  if (begin >= end) return;
+// Row groups [begin, end) of a part, begin < end.
+void RunSlab(const Part& part, int64_t begin, int64_t end) {
   GemmArgs args = part.args;
   args.weights += begin * part.group_bytes;
   args.groups = end - begin;
   args.rows = std::min(part.args.rows, end * kGroupRows) - begin * kGroupRows;
   args.y += begin * kGroupRows;
   part.kernel->run(args);
+  if (!part.outliers.empty()) AddOutliers(args, part.outliers);
+}
+
+// Row groups [begin, end) of a part.
+void RunGroups(const Part& part, int64_t begin, int64_t end) {
+  // Columns are scattered over the weights: they are looked up while those are still in the cache.
+  const int64_t slab =
+      part.outliers.empty() ? end - begin : std::max<int64_t>(1, kSlabBytes / part.group_bytes);
+  for (int64_t at = begin; at < end; at += slab) RunSlab(part, at, std::min(end, at + slab));
 }
 
 // Thread `thread` of `threads` takes an equal share of the cost of all parts, laid end to end and

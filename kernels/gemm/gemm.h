@@ -40,6 +40,8 @@ struct PackedWeight {
   AlignedBuffer data;
   /// Column c multiplies input feature k_order[c]; empty: feature c.
   std::vector<int32_t> k_order;
+  /// Activations of at least this magnitude are multiplied in float; 0: none. See WeightSource.
+  float outlier_threshold = 0;
 
   int64_t bytes() const { return static_cast<int64_t>(data.size()); }
 };
@@ -51,8 +53,8 @@ absl::StatusOr<PackedWeight> PackWeight(const WeightSource& source, const GemmKe
                                         ThreadPool& pool);
 
 /// Input rows [m, k] of one or more GEMMs. Quantized, and rounded, at most once, however many
-/// weights read them, and put into a weight's order of features where it has one. Reusable: buffers
-/// only grow. Not thread-safe.
+/// weights read them (quantized: for each threshold of outliers), and put into a weight's order of
+/// features where it has one. Reusable: buffers only grow. Not thread-safe.
 class Activations {
  public:
   Activations();
@@ -71,9 +73,12 @@ class Activations {
   friend class ActivationAccess;  // kernels/gemm/activations.h: quantizes on first use
   const float* x_ = nullptr;
   int64_t m_ = 0, k_ = 0, stride_ = 0;
-  bool quantized_ = false, rounded_ = false;
-  AlignedBuffer blocks_;  // QuantizedBlock [m, QuantizedBlocks(k)], once quantized
-  AlignedBuffer bf16_;    // uint16_t [m, Bf16Stride(k)], once rounded
+  // The rows in int8, for each threshold of outliers that a weight has.
+  struct Quantized;
+  std::vector<std::unique_ptr<Quantized>> quantized_;
+  size_t quantized_used_ = 0;
+  bool rounded_ = false;
+  AlignedBuffer bf16_;  // uint16_t [m, Bf16Stride(k)], once rounded
   // The rows with their features in another order, for weights that have one.
   struct Reordered;
   std::vector<std::unique_ptr<Reordered>> reordered_;
@@ -90,7 +95,8 @@ struct GemmOutput {
 /// Multiplies one set of activations with several weights (q, k and v; gate and up) in one
 /// parallel region, with the kernel that `kernels` selects for each (format, layout, m).
 /// An output row does not depend on m or on its place in the batch: K is accumulated in one fixed
-/// order. Seconds, operations and bytes are added to the kernels' counters.
+/// order, then, by k, what the weight's outlier_threshold leaves out. Seconds, operations and bytes
+/// are added to the kernels' counters.
 void RunGemm(const GemmKernels& kernels, Activations& x, absl::Span<const GemmOutput> outputs,
              ThreadPool& pool);
 

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "kernels/base/check.h"
 #include "kernels/gemm/gemm_kernels.h"
+#include "kernels/gemm/outliers.h"
 #include "kernels/gemm/rows32.h"
 
 namespace quantd {
@@ -65,6 +66,9 @@ absl::StatusOr<PackedWeight> PackWeight(const WeightSource& source, const GemmKe
   packed.n = source.rows();
   packed.k = source.cols();
   packed.k_order.assign(source.k_order().begin(), source.k_order().end());
+  packed.outlier_threshold = source.outlier_threshold();
+  QUANTD_CHECK(packed.outlier_threshold == 0 || TakesOutliers(*format),
+               "only INT8 weights leave outliers out");
   const int64_t bytes = Rows32Bytes(*format, packed.n, packed.k, PackedSpan(packed.format));
   packed.data = AlignedBuffer(bytes);
   if (packed.data.data() == nullptr) {

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "kernels/base/check.h"
 #include "kernels/base/code_tables.h"
 #include "kernels/base/float16.h"
 
@@ -316,6 +317,32 @@ void DecodePackedRow(PackedFormat format, int span, int64_t k, const uint8_t* gr
                     : f.has_min() ? product + view.Min(row, set)
                                   : product;
     }
+  }
+}
+
+void DecodePackedColumn(PackedFormat format, int span, int64_t k, const uint8_t* group, int64_t at,
+                        float* out) {
+  const Rows32Format& f = FormatOf(format);
+  QUANTD_CHECK(f.codes == Codes::kInt && f.bits == 8 && f.scale == SetType::kF32 && !f.has_min(),
+               "bytes with one float scale each");
+  const int64_t super = at / kSuperWeights;
+  const int inside = static_cast<int>(at % kSuperWeights);
+  const int64_t left = (k - super * kSuperWeights + kBlockWeights - 1) / kBlockWeights;
+  const int blocks = static_cast<int>(std::min<int64_t>(kBlocksPerSuper, left));
+  const uint8_t* const header = group + super * f.super_bytes(kBlocksPerSuper, span);
+  const uint8_t* const block =
+      header + f.header_bytes(blocks, span) + inside / kBlockWeights * f.block_bytes();
+  const int set = inside / (f.set_weights == 0 ? span : f.set_weights), i = inside % kBlockWeights;
+  float scales[kGroupRows];
+  std::memcpy(scales, header + set * sizeof(scales), sizeof(scales));
+  uint32_t quads[kGroupRows];  // codes of four k of each row
+  for (int half = 0; half < 2; ++half) {
+    std::memcpy(quads + half * kHalfRows, block + PlaceOf(8, i / 4, half).offset,
+                sizeof(quads) / 2);
+  }
+  for (int row = 0; row < kGroupRows; ++row) {
+    const int code = static_cast<int>(quads[row] >> (8 * (i % 4)) & 255);
+    out[row] = static_cast<float>(code - f.zero) * scales[row];
   }
 }
 

@@ -62,6 +62,11 @@ struct SuperView {
 void DecodePackedRow(PackedFormat format, int span, int64_t k, const uint8_t* group, int row,
                      float* out);
 
+/// Decodes the weights at one k of the 32 rows of a packed row group of k weights per row, of a
+/// format of bytes with an F32 scale each (INT8): out[32].
+void DecodePackedColumn(PackedFormat format, int span, int64_t k, const uint8_t* group, int64_t at,
+                        float* out);
+
 /// Value of one row of the 32 values of a k, for float formats.
 float FloatAt(PackedFormat format, const uint8_t* values, int row);
 /// What a code of a float table, or an E4M3 code, stands for.

@@ -182,11 +182,14 @@ absl::StatusOr<std::unique_ptr<HfSource>> OpenFourBits(const HfModule& module) {
 
 class Int8Source : public HfSource {
  public:
-  Int8Source(const SafetensorsTensor& weight, const ScaleGrid& scales,
+  Int8Source(const SafetensorsTensor& weight, const ScaleGrid& scales, float outlier_threshold,
              std::vector<const SafetensorsTensor*> tensors)
       : HfSource(kInt8, weight.shape[0], weight.shape[1], std::move(tensors)),
         weight_(weight),
-        scales_(scales) {}
+        scales_(scales),
+        outlier_threshold_(outlier_threshold) {}
+
+  float outlier_threshold() const override { return outlier_threshold_; }
 
  protected:
   absl::Status DecodeRows(int64_t row_begin, int64_t row_count, QuantTensor* out) const override {
@@ -199,6 +202,7 @@ class Int8Source : public HfSource {
  private:
   const SafetensorsTensor& weight_;
   const ScaleGrid scales_;
+  const float outlier_threshold_;
 };
 
 absl::StatusOr<std::unique_ptr<HfSource>> OpenInt8(const HfModule& module) {
@@ -217,7 +221,10 @@ absl::StatusOr<std::unique_ptr<HfSource>> OpenInt8(const HfModule& module) {
     tensors.push_back(order);
   }
   QUANTD_ASSIGN_OR_RETURN(const ScaleGrid scales, ScaleGrid::Of(module, *scb, n, k, std::nullopt));
-  return std::make_unique<Int8Source>(*weight, scales, std::move(tensors));
+  const BitsAndBytesConfig* const config = module.config<BitsAndBytesConfig>();
+  const double threshold = (config != nullptr ? *config : BitsAndBytesConfig{}).outlier_threshold;
+  return std::make_unique<Int8Source>(*weight, scales, static_cast<float>(threshold),
+                                      std::move(tensors));
 }
 
 }  // namespace

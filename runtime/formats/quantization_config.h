@@ -35,9 +35,7 @@ struct BitsAndBytesConfig {
   bool four_bits = false;  ///< else LLM.int8()
   std::string quant_type;  ///< of four bits: "nf4" or "fp4"
   bool double_quant = false;
-  /// Of LLM.int8(): columns of larger activations are multiplied in float. Read, not used: see
-  /// runtime/README.md.
-  double outlier_threshold = 6;
+  double outlier_threshold = 6;  ///< of LLM.int8(): see WeightSource::outlier_threshold
 };
 
 /// What is quantized how in a group of compressed-tensors.

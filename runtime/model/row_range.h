@@ -18,6 +18,7 @@ class RowRange : public WeightSource {
   int64_t rows() const override { return count_; }
   int64_t cols() const override { return whole_.cols(); }
   absl::Span<const int32_t> k_order() const override { return whole_.k_order(); }
+  float outlier_threshold() const override { return whole_.outlier_threshold(); }
   absl::Status Decode(int64_t row_begin, int64_t row_count, QuantTensor* out) const override {
     return whole_.Decode(begin_ + row_begin, row_count, out);
   }

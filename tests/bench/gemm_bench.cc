@@ -70,7 +70,7 @@ struct Operands {
     } while (weights.back().bytes() * static_cast<int64_t>(weights.size()) < kRotationBytes);
     y.resize(m * n);
     rows.Set(x.data(), m, shape.k, shape.k);
-    quantized = ActivationAccess::Quantized(rows, setup.kernels.quantizer(), setup.pool);
+    quantized = ActivationAccess::Quantized(rows, 0, setup.kernels.quantizer(), setup.pool).blocks;
     rounded = ActivationAccess::Rounded(rows, setup.pool);
   }
 
@@ -218,7 +218,39 @@ void RegisterFormat(const PackedEntry& entry, Shape shape, int64_t m, const Gemm
   }
 }
 
+// What it costs to multiply `outliers` activations of each row in float, those of a fourth of them
+// elsewhere than in the other rows; -1: not even to look for them. All of a product, quantizing
+// included.
+void MeasureOutliers(benchmark::State& state, int64_t m, int outliers, const GemmSetup& setup) {
+  constexpr Shape kShape = {"outliers", 4096, 4096};
+  constexpr float kThreshold = 6;
+  Operands operands(kInt8, kShape, m, setup);
+  for (PackedWeight& weight : operands.weights) {
+    weight.outlier_threshold = outliers < 0 ? 0 : kThreshold;
+  }
+  for (int64_t row = 0; row < m; ++row) {
+    for (int i = 0; i < outliers; ++i) {
+      const int64_t own = i % 4 == 3 ? 11 * row : 0;
+      operands.x[row * kShape.k + (500 * i + own) % kShape.k] = 2 * kThreshold;
+    }
+  }
+  for (auto _ : state) {
+    const PackedWeight& w = operands.next();
+    operands.rows.Set(operands.x.data(), m, w.k, w.k);
+    const GemmOutput output{&w, operands.y.data(), w.n};
+    RunGemm(setup.kernels, operands.rows, {&output, 1}, setup.pool);
+  }
+  Count(state, operands, setup.limits.ops_per_s(ActivationType::kInt8), 0, setup);
+}
+
 void RegisterAll(const GemmSetup& setup) {
+  for (const int64_t m : {1, 8, 32, 512}) {
+    for (const int outliers : {-1, 0, 8}) {
+      Register(absl::StrCat("outliers_int8/4096x4096/m:", m,
+                            "/outliers:", outliers < 0 ? "off" : absl::StrCat(outliers)),
+               [=, &setup](auto& state) { MeasureOutliers(state, m, outliers, setup); });
+    }
+  }
   for (const PackedEntry& entry : PackedEntries()) {
     for (const Shape& shape : kShapes) {
       // Models with such layers come in another format.

@@ -40,13 +40,14 @@ def weights(n=N, k=K, offset=0.0):
     return torch.randn(n, k) * 0.05 + offset
 
 
-def save(out, name, config, tensors, expected):
+def save(out, name, config, tensors, expected, more={}):
     folder = out / name
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps({"model_type": "llama", "quantization_config": config}, indent=1) + "\n")
     named = {"layer" + suffix: tensor.contiguous() for suffix, tensor in tensors.items()}
     safetensors.torch.save_file(named, folder / "model.safetensors")
-    safetensors.torch.save_file({"layer": expected.float().contiguous()}, folder / "expected.safetensors")
+    more = {key: tensor.float().contiguous() for key, tensor in more.items()}
+    safetensors.torch.save_file({"layer": expected.float().contiguous()} | more, folder / "expected.safetensors")
 
 
 # --- GPTQ ---
@@ -211,6 +212,28 @@ def bnb_int8(out, name):
          F.int8_vectorwise_dequant(codes, scales))
 
 
+def bnb_int8_outliers(out, name):
+    """Also x [6, K] and its product by the library's own linear module, in F32: y of each row by itself, y_together of
+    all rows as a batch, in which the library takes for an outlier what one is in any row."""
+    import bitsandbytes as bnb
+
+    generator = torch.Generator().manual_seed(31)
+    n, k, large = 32, 128, [5, 64, 127]
+    linear = bnb.nn.Linear8bitLt(k, n, bias=False, has_fp16_weights=False, threshold=6.0)
+    linear.load_state_dict({"weight": (torch.randn(n, k, generator=generator) * 0.05).half()})
+    linear = linear.to("cpu").eval()
+    x = torch.randn(6, k, generator=generator).clamp(-4, 4)
+    x[:4, large] = torch.tensor([[9.0, -30, 60], [-60, 7, 12], [6, 100, -8], [200, -6, 31]])
+    x[4, 64] = -45  # and none in the last
+    x = x.half()
+    with torch.no_grad():
+        product = {"x": x, "y": torch.cat([linear(row[None]) for row in x]), "y_together": linear(x)}
+    tensors = {".weight": linear.state_dict()["weight"], ".SCB": linear.state_dict()["SCB"],
+               ".weight_format": torch.tensor(0, dtype=torch.uint8)}
+    save(out, name, {"quant_method": "bitsandbytes", "load_in_8bit": True, "llm_int8_threshold": 6.0}, tensors,
+         bnb.functional.int8_vectorwise_dequant(tensors[".weight"], tensors[".SCB"]), product)
+
+
 # --- compressed-tensors ---
 
 
@@ -360,6 +383,7 @@ def main():
         bnb_four_bits(out, f"bnb-{quant_type}-double", quant_type, True)
     bnb_four_bits(out, "bnb-nf4-blocks-across-rows", "nf4", False, k=96)
     bnb_int8(out, "bnb-int8")
+    bnb_int8_outliers(out, "bnb-int8-outliers")
     grouped = {"num_bits": 4, "strategy": "group", "group_size": 32}
     compressed(out, "compressed-w4-g32", "pack-quantized", grouped)
     compressed(out, "compressed-w4-g32-asym", "pack-quantized", grouped | {"symmetric": False})

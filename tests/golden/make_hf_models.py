@@ -209,6 +209,22 @@ def bitsandbytes(out, name, model, **options):
     write_expected(folder, quantized.dequantize(torch.float32))
 
 
+def with_outliers(model, features=(3, 30, 61), factor=40.0):
+    """The same function, in which some features of what the norms give are far larger than the others, as trained
+    models of some size have them."""
+    copy = trained_copy(model)
+    features = list(features)
+    with torch.no_grad():
+        for layer in copy.model.layers:
+            for norm, readers in ((layer.input_layernorm, ("q_proj", "k_proj", "v_proj")),
+                                  (layer.post_attention_layernorm, ("gate_proj", "up_proj"))):
+                norm.weight[features] *= factor
+                for name, module in layer.named_modules():
+                    if name.split(".")[-1] in readers:
+                        module.weight[:, features] /= factor
+    return copy
+
+
 def compressed(out, name, model, quant_format, args, activations=None):
     config = packers.compressed_of(torch.randn(64, 64), quant_format, args, activations)[0]
 
@@ -269,6 +285,7 @@ def main():
         bnb_4bit_use_double_quant=True)
     add("bnb-fp4", bitsandbytes, base, load_in_4bit=True, bnb_4bit_quant_type="fp4")
     add("bnb-int8", bitsandbytes, base, load_in_8bit=True)
+    add("bnb-int8-outliers", bitsandbytes, with_outliers(base), load_in_8bit=True)
 
     for bits, group, sym in ((4, 32, True), (8, -1, True), (3, 32, True)):
         add(f"gptq-{bits}-v1", by_module, base, P.gptq_config(bits, group, sym, False, "gptq"),

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -136,6 +137,35 @@ TEST(Activations, ReorderedGathersFeatures) {
   }
 }
 
+TEST(Activations, OutliersAreLeftOutForEachThreshold) {
+  const int64_t m = 12, k = 1024;
+  std::vector<float> x = RandomFloats(m * k, 1);
+  for (float& value : x) value = std::clamp(value, -5.5f, 5.5f);
+  x[3 * k + 17] = 8;
+  x[3 * k + 500] = -20;
+  std::vector<float> rest = x;
+  rest[3 * k + 17] = rest[3 * k + 500] = 0;
+  ThreadPool pool(2);
+  Activations a, without;
+  a.Set(x.data(), m, k, k);
+  without.Set(rest.data(), m, k, k);
+  const size_t bytes = m * k / 256 * sizeof(QuantizedBlock);
+  const QuantizedBlock* const expected =
+      ActivationAccess::Quantized(without, 0, QuantizeRow, pool).blocks;
+  const QuantizedRows six = ActivationAccess::Quantized(a, 6, QuantizeRow, pool);
+  const QuantizedRows all = ActivationAccess::Quantized(a, 0, QuantizeRow, pool);
+  EXPECT_EQ(0, memcmp(six.blocks, expected, bytes));
+  EXPECT_NE(0, memcmp(all.blocks, expected, bytes));
+  EXPECT_EQ(ActivationAccess::Quantized(a, 6, QuantizeRow, pool).blocks, six.blocks);
+  EXPECT_TRUE(all.outliers.empty());
+  ASSERT_EQ(six.outliers.size(), static_cast<size_t>(m));
+  for (int64_t i = 0; i < m; ++i) EXPECT_EQ(six.outliers[i].size(), i == 3 ? 2u : 0u);
+  EXPECT_EQ(ActivationAccess::Quantized(a, 10, QuantizeRow, pool).outliers[3].size(), 1u);
+  EXPECT_TRUE(ActivationAccess::Quantized(a, 21, QuantizeRow, pool).outliers.empty());
+  a.Set(rest.data(), 4, k, k);  // what was found is forgotten
+  EXPECT_TRUE(ActivationAccess::Quantized(a, 6, QuantizeRow, pool).outliers.empty());
+}
+
 TEST(Activations, QuantizedOncePerSetAndTheSameForAnyThreadCount) {
   const int64_t m = 9, k = 2048;
   const std::vector<float> x = RandomFloats(m * k, 1);
@@ -143,15 +173,15 @@ TEST(Activations, QuantizedOncePerSetAndTheSameForAnyThreadCount) {
   Activations a, b;
   a.Set(x.data(), m, k, k);
   b.Set(x.data(), m, k, k);
-  const QuantizedBlock* const first = ActivationAccess::Quantized(a, QuantizeRow, one);
-  EXPECT_EQ(first, ActivationAccess::Quantized(a, QuantizeRow, one));
-  const QuantizedBlock* const second = ActivationAccess::Quantized(b, QuantizeRow, three);
+  const QuantizedBlock* const first = ActivationAccess::Quantized(a, 0, QuantizeRow, one).blocks;
+  EXPECT_EQ(first, ActivationAccess::Quantized(a, 0, QuantizeRow, one).blocks);
+  const QuantizedBlock* const second = ActivationAccess::Quantized(b, 0, QuantizeRow, three).blocks;
   EXPECT_EQ(0, memcmp(first, second, m * k / 256 * sizeof(QuantizedBlock)));
   const std::vector<float> other = RandomFloats(k, 2);
   a.Set(other.data(), 1, k, k);
   std::vector<QuantizedBlock> expected(k / 256);
   QuantizeRow(other.data(), k, expected.data());
-  EXPECT_EQ(0, memcmp(ActivationAccess::Quantized(a, QuantizeRow, one), expected.data(),
+  EXPECT_EQ(0, memcmp(ActivationAccess::Quantized(a, 0, QuantizeRow, one).blocks, expected.data(),
                       expected.size() * sizeof(QuantizedBlock)));
 }
 

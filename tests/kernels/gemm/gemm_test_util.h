@@ -40,6 +40,8 @@ class TensorSource : public WeightSource {
   int64_t cols() const override { return t_.cols; }
   absl::Span<const int32_t> k_order() const override { return k_order_; }
   void Order(std::vector<int32_t> k_order) { k_order_ = std::move(k_order); }
+  float outlier_threshold() const override { return outlier_threshold_; }
+  void Outliers(float threshold) { outlier_threshold_ = threshold; }
   absl::Status Decode(int64_t begin, int64_t count, QuantTensor* out) const override {
     if (!error_.ok() && begin <= bad_row_ && bad_row_ < begin + count) return error_;
     out->Resize(t_.format, count, t_.cols);
@@ -62,6 +64,7 @@ class TensorSource : public WeightSource {
 
   QuantTensor t_;
   std::vector<int32_t> k_order_;
+  float outlier_threshold_ = 0;
   int64_t bad_row_ = -1;
   absl::Status error_;
 };

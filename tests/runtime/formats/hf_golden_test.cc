@@ -35,6 +35,7 @@ const std::map<std::string, std::string>& Formats() {
                                              {"bnb-fp4-double", "FP4"},
                                              {"bnb-nf4-blocks-across-rows", "NF4-g32"},
                                              {"bnb-int8", "INT8"},
+                                             {"bnb-int8-outliers", "INT8"},
                                              {"compressed-w4-g32", "INT4-g32"},
                                              {"compressed-w4-g32-asym", "INT4-g32-zero"},
                                              {"compressed-w4-g16-act-order", "INT4-g16"},

@@ -18,6 +18,21 @@
 namespace quantd {
 namespace {
 
+/// y [m, n] = x [m, k] times the weight.
+std::vector<float> Multiply(const KernelSet& kernels, const WeightSource& weight,
+                            const std::vector<float>& x) {
+  ThreadPool pool(1);
+  const auto packed = PackWeight(weight, kernels, pool);
+  EXPECT_TRUE(packed.ok()) << packed.status();
+  const int64_t m = static_cast<int64_t>(x.size()) / packed->k;
+  std::vector<float> y(m * packed->n);
+  Activations activations;
+  activations.Set(x.data(), m, packed->k, packed->k);
+  const GemmOutput output{&*packed, y.data(), packed->n};
+  RunGemm(kernels, activations, {&output, 1}, pool);
+  return y;
+}
+
 class HfProductsTest : public ::testing::TestWithParam<std::string> {
  protected:
   static void SetUpTestSuite() {
@@ -36,20 +51,13 @@ KernelSet* HfProductsTest::kernels_ = nullptr;
 TEST_P(HfProductsTest, AreThoseOfTheOriginalLibrary) {
   const auto golden = HfGolden::Load(GetParam());
   ASSERT_TRUE(golden.ok()) << golden.status();
-  ThreadPool pool(1);
-  const auto packed = PackWeight(*golden->weight.source, *kernels_, pool);
-  ASSERT_TRUE(packed.ok()) << packed.status();
-
   const int64_t n = golden->shape[0], k = golden->shape[1];
   std::mt19937 random(17);
   std::normal_distribution<float> normal;
   for (const int64_t m : {1, 5}) {
-    std::vector<float> x(m * k), y(m * n);
+    std::vector<float> x(m * k);
     for (float& value : x) value = normal(random);
-    Activations activations;
-    activations.Set(x.data(), m, k, k);
-    const GemmOutput output{&*packed, y.data(), n};
-    RunGemm(*kernels_, activations, {&output, 1}, pool);
+    const std::vector<float> y = Multiply(*kernels_, *golden->weight.source, x);
     double largest = 0, worst = 0;
     for (int64_t i = 0; i < m * n; ++i) {
       double sum = 0;
@@ -67,14 +75,53 @@ TEST_P(HfProductsTest, AreThoseOfTheOriginalLibrary) {
 INSTANTIATE_TEST_SUITE_P(All, HfProductsTest, ::testing::ValuesIn(HfGolden::Names()),
                          HfGolden::TestName);
 
-/// Root mean square of the differences from what doubles give, as a share of that of the results.
-double RelativeError(const std::vector<double>& exact, const std::vector<float>& results) {
+/// Root mean square of the differences from what is exact, as a share of that of the results.
+template <typename T>
+double RelativeError(absl::Span<const T> exact, absl::Span<const float> results) {
   double error = 0, size = 0;
   for (size_t i = 0; i < exact.size(); ++i) {
-    error += (exact[i] - results[i]) * (exact[i] - results[i]);
-    size += exact[i] * exact[i];
+    const double difference = double{exact[i]} - results[i];
+    error += difference * difference;
+    size += double{exact[i]} * exact[i];
   }
   return std::sqrt(error / size);
+}
+
+class LlmInt8Test : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto kernels = KernelSet::Create(ProbeHardware(), {});
+    ASSERT_TRUE(kernels.ok()) << kernels.status();
+    kernels_ = *std::move(kernels);
+  }
+  std::unique_ptr<KernelSet> kernels_;
+};
+
+// bitsandbytes multiplies in float what is an outlier in any row of its batch, quantd what is one
+// in the row, as bitsandbytes with a batch of one.
+TEST_F(LlmInt8Test, GivesWhatBitsandbytesDoes) {
+  const auto golden = HfGolden::Load("bnb-int8-outliers");
+  ASSERT_TRUE(golden.ok()) << golden.status();
+  const auto file =
+      SafetensorsFile::Open(SourcePath("tests/golden/hf/bnb-int8-outliers/expected.safetensors"));
+  ASSERT_TRUE(file.ok()) << file.status();
+  const auto read = [&](const char* name) {
+    const SafetensorsTensor* const tensor = (*file)->FindTensor(name);
+    EXPECT_NE(tensor, nullptr) << name;
+    return ReadFloats(*tensor).value();
+  };
+  const std::vector<float> x = read("x"), alone = read("y"), together = read("y_together");
+  const std::vector<float> y = Multiply(*kernels_, *golden->weight.source, x);
+  const int64_t n = golden->shape[0], m = static_cast<int64_t>(y.size()) / n;
+  for (int64_t row = 0; row < m; ++row) {
+    const auto of = [&](const std::vector<float>& rows) {
+      return absl::MakeConstSpan(rows).subspan(row * n, n);
+    };
+    // Rounding the others to 8 bits is all that differs; large outliers make it a small share.
+    const double limit = row < 4 ? 2e-3 : row == 4 ? 4e-3 : 1.2e-2;
+    EXPECT_LT(RelativeError(of(alone), of(y)), limit) << row;
+    EXPECT_LT(RelativeError(of(together), of(y)), limit) << row;
+  }
 }
 
 /// x[k] rounded to 8 bits with one scale, but elements of at least `outlier` in magnitude.
@@ -91,9 +138,12 @@ std::vector<float> RoundedRow(const std::vector<float>& x, float outlier) {
   return rounded;
 }
 
-/// What LLM.int8() multiplies in float so that it does not spoil the one scale of a row spoils a
-/// block of 32 here.
-TEST(LlmInt8, OutliersSpoilTheirBlocksOnly) {
+/// Of random weights with the threshold given, and three inputs of 60: the error, and how large it
+/// would be with one scale for the row and its outliers apart, or among the others.
+struct OutlierErrors {
+  double ours, apart, among;
+};
+OutlierErrors Measure(const KernelSet& kernels, const std::string& threshold) {
   constexpr int64_t kN = 64, kK = 2048;
   std::mt19937 random(5);
   std::normal_distribution<float> normal;
@@ -101,25 +151,18 @@ TEST(LlmInt8, OutliersSpoilTheirBlocksOnly) {
   for (int64_t i = 0; i < kN * kK; ++i) {
     codes += static_cast<char>(std::clamp(std::lround(32 * normal(random)), -127l, 127l));
   }
-  const auto model = HfModelBuilder(R"({"quant_method": "bitsandbytes", "load_in_8bit": true})")
-                         .Set("m.weight", "I8", {kN, kK}, codes)
-                         .Set("m.SCB", "F32", {kN}, std::vector<float>(kN, 1))
-                         .Build();
+  const auto model =
+      HfModelBuilder(R"({"quant_method": "bitsandbytes", "load_in_8bit": true)" + threshold + "}")
+          .Set("m.weight", "I8", {kN, kK}, codes)
+          .Set("m.SCB", "F32", {kN}, std::vector<float>(kN, 1))
+          .Build();
   const auto weight = OpenHfWeight(model->Module("m"));
-  ASSERT_TRUE(weight.ok()) << weight.status();
-  const auto kernels = KernelSet::Create(ProbeHardware(), {});
-  ASSERT_TRUE(kernels.ok()) << kernels.status();
-  ThreadPool pool(1);
-  const auto packed = PackWeight(*weight->source, **kernels, pool);
-  ASSERT_TRUE(packed.ok()) << packed.status();
+  EXPECT_TRUE(weight.ok()) << weight.status();
 
-  std::vector<float> x(kK), y(kN);
+  std::vector<float> x(kK);
   for (float& value : x) value = normal(random);
   for (const int64_t column : {100, 700, 1500}) x[column] = 60;
-  Activations activations;
-  activations.Set(x.data(), 1, kK, kK);
-  const GemmOutput output{&*packed, y.data(), kN};
-  RunGemm(**kernels, activations, {&output, 1}, pool);
+  const std::vector<float> y = Multiply(kernels, *weight->source, x);
   const auto product = [&](const std::vector<float>& input) {
     std::vector<double> sums(kN, 0);
     for (int64_t i = 0; i < kN * kK; ++i) {
@@ -127,13 +170,27 @@ TEST(LlmInt8, OutliersSpoilTheirBlocksOnly) {
     }
     return sums;
   };
-  const auto as_floats = [](const std::vector<double>& v) {
-    return std::vector<float>(v.begin(), v.end());
-  };
   const std::vector<double> exact = product(x);
-  const double ours = RelativeError(exact, y);
-  EXPECT_LT(ours, 2e-2);
-  EXPECT_LT(ours, RelativeError(exact, as_floats(product(RoundedRow(x, 1000)))) / 3);
+  const auto error_of = [&](const std::vector<double>& sums) {
+    return RelativeError<double>(exact, std::vector<float>(sums.begin(), sums.end()));
+  };
+  return {RelativeError<double>(exact, y), error_of(product(RoundedRow(x, 6))),
+          error_of(product(RoundedRow(x, 1000)))};
+}
+
+TEST_F(LlmInt8Test, OutliersSpoilNothing) {
+  for (const char* threshold : {"", R"(, "llm_int8_threshold": 20)"}) {
+    const OutlierErrors errors = Measure(*kernels_, threshold);
+    EXPECT_LT(errors.ours, errors.apart) << threshold;
+    EXPECT_LT(errors.apart, errors.among / 5);
+  }
+}
+
+TEST_F(LlmInt8Test, WithoutAThresholdTheySpoilTheirBlocksOnly) {
+  const OutlierErrors errors = Measure(*kernels_, R"(, "llm_int8_threshold": 0)");
+  EXPECT_GT(errors.ours, errors.apart);
+  EXPECT_LT(errors.ours, errors.among / 3);
+  EXPECT_EQ(Measure(*kernels_, R"(, "llm_int8_threshold": 61)").ours, errors.ours);
 }
 
 }  // namespace
