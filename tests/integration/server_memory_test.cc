@@ -12,6 +12,7 @@
 #include "absl/strings/strip.h"
 #include "gtest/gtest.h"
 #include "tests/integration/process.h"
+#include "tests/support/sanitizers.h"
 #include "tests/support/test_data.h"
 
 namespace quantd {
@@ -42,9 +43,7 @@ Memory MemoryOf(pid_t pid) {
 class ServerMemoryTest : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    GTEST_SKIP() << "the memory of a sanitizer is more than the program's";
-#endif
+    if (kSanitized) GTEST_SKIP() << "the memory of a sanitizer is more than the program's";
     if (Program("quantd").empty())
       GTEST_SKIP() << "needs the program quantd; build it, or set QUANTD_BINARY";
   }

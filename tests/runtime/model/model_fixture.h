@@ -21,19 +21,24 @@ struct LoadedModel {
   std::unique_ptr<Model> model;
 };
 
-inline LoadedModel LoadModelOrDie(const std::string& path, const std::string& isa = "",
+inline LoadedModel LoadModelOrDie(const Checkpoint& checkpoint, const std::string& isa = "",
                                   int threads = 2, const LoadOptions& options = {}) {
   LoadedModel loaded;
   auto kernels = KernelSet::Create(ProbeHardware(), KernelOverride{isa, ""});
   if (!kernels.ok()) ADD_FAILURE() << kernels.status();
   loaded.kernels = *std::move(kernels);
   loaded.pool = std::make_unique<ThreadPool>(threads);
-  auto checkpoint = Checkpoint::Open(path);
-  if (!checkpoint.ok()) ADD_FAILURE() << checkpoint.status();
-  auto model = Model::Load(**checkpoint, *loaded.kernels, *loaded.pool, options);
+  auto model = Model::Load(checkpoint, *loaded.kernels, *loaded.pool, options);
   if (!model.ok()) ADD_FAILURE() << model.status();
   loaded.model = *std::move(model);
   return loaded;
+}
+
+inline LoadedModel LoadModelOrDie(const std::string& path, const std::string& isa = "",
+                                  int threads = 2, const LoadOptions& options = {}) {
+  const auto checkpoint = Checkpoint::Open(path);
+  if (!checkpoint.ok()) ADD_FAILURE() << checkpoint.status();
+  return LoadModelOrDie(**checkpoint, isa, threads, options);
 }
 
 /// Names of the instruction sets that this machine can run, for parameterized tests.
