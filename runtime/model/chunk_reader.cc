@@ -14,8 +14,10 @@ constexpr int32_t kMinChunk = 3;
 absl::Status Validate(const ModelConfig& config, absl::Span<const int32_t> tokens,
                       const ChunkOptions& options) {
   if (options.chunk < kMinChunk || options.chunk > config.context) {
-    return absl::InvalidArgumentError(absl::StrCat("chunk: ", options.chunk, " is outside of [",
-                                                   kMinChunk, ", ", config.context, "]"));
+    const bool more = config.long_context > config.context;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "chunk: ", options.chunk, " is outside of [", kMinChunk, ", ", config.context, "]",
+        more ? absl::StrCat("; a max_context allows up to ", config.long_context) : ""));
   }
   if (tokens.size() < static_cast<size_t>(options.chunk)) {
     return absl::InvalidArgumentError(

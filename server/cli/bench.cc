@@ -122,12 +122,19 @@ absl::StatusOr<BenchResult> MeasureDecode(const BenchOptions& options, int32_t b
   return result;
 }
 
+/// What else helps a test that is longer than the context.
+std::string OrMoreContext(const ModelConfig& config) {
+  return config.long_context > config.context
+             ? absl::StrCat(", or a --max-context of up to ", config.long_context)
+             : "";
+}
+
 absl::Status CheckContext(BenchOptions* options, const ModelConfig& config) {
   if (options->prompt > config.context) {
     if (options->prompt_given) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(options->model, ": --prompt: ", options->prompt, " tokens; the model's",
-                       " context is ", config.context, ", so give at most that"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          options->model, ": --prompt: ", options->prompt, " tokens; the model's", " context is ",
+          config.context, ", so give at most that", OrMoreContext(config)));
     }
     options->prompt = config.context;  // the results say how many tokens they are about
   }
@@ -135,7 +142,7 @@ absl::Status CheckContext(BenchOptions* options, const ModelConfig& config) {
     return absl::InvalidArgumentError(
         absl::StrCat(options->model, ": --depth ", options->depth, " + --gen ", options->gen, " = ",
                      int64_t{options->depth} + options->gen, " tokens; the model's context is ",
-                     config.context, ", so lower one of them"));
+                     config.context, ", so lower one of them", OrMoreContext(config)));
   }
   return absl::OkStatus();
 }
@@ -296,7 +303,8 @@ void AddFormatOptions(CLI::App* command, BenchOptions* options) {
   CLI::Option* compare = command->add_flag(
       "--formats", options->compare,
       "Instead of a model, compare weight formats on random weights of one shape");
-  for (const char* other : {"model", "--prompt", "--gen", "--depth", "--batch", "--kv-type"}) {
+  for (const char* other :
+       {"model", "--prompt", "--gen", "--depth", "--batch", "--kv-type", "--max-context"}) {
     compare->excludes(command->get_option(other));
   }
   const auto add = [&](const char* flag, auto& field, const char* type, const char* help) {
@@ -345,6 +353,7 @@ void AddBench(CLI::App& app, CommandFn* run) {
                     "One JSON object {host, model, results: [{test, batch, tokens_per_second,\n"
                     "stddev, ...}]}; with --formats {host, shape, relative_to, workloads,\n"
                     "formats: [{format, weight_bytes, workloads: {decode: {...}, ...}}]}");
+  AddContextFlag(command, &options->runtime);
   AddKvTypeFlag(command, &options->runtime.kv_type);
   AddThreadFlag(command, &options->runtime);
   AddKernelFlags(command, &options->runtime);

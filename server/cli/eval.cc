@@ -135,7 +135,7 @@ void AddEval(CLI::App& app, CommandFn* run) {
       ->type_name("FILE");
   command
       ->add_option("--chunk", options->chunk,
-                   "Tokens read together, from 3 to the model's context; the second half of each\n"
+                   "Tokens read together, from 3 to the context; the second half of each\n"
                    "chunk is scored")
       ->type_name("N")
       ->check(CLI::Range(3, 1 << 24))
@@ -161,6 +161,7 @@ void AddEval(CLI::App& app, CommandFn* run) {
   command->add_flag("--json", options->json,
                     "One JSON object {model, perplexity, standard_error, tokens_scored, ...};\n"
                     "with --against also {against: {perplexity, kl_mean, top1_agreement, ...}}");
+  AddContextFlag(command, &options->runtime);
   AddKvTypeFlag(command, &options->runtime.kv_type);
   AddThreadFlag(command, &options->runtime);
   AddKernelFlags(command, &options->runtime);

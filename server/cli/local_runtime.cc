@@ -44,6 +44,16 @@ void AddKvTypeFlag(CLI::App* command, std::string* kv_type) {
       ->capture_default_str();
 }
 
+void AddContextFlag(CLI::App* command, RuntimeFlags* flags) {
+  command
+      ->add_option("--max-context", flags->max_context,
+                   "Tokens of a sequence at most; 0 = the model's own. Above the original context\n"
+                   "of a model with LongRoPE it takes the long factors, for shorter texts too")
+      ->type_name("N")
+      ->check(CheckNotNegative)
+      ->capture_default_str();
+}
+
 void AddQuietFlag(CLI::App* command, RuntimeFlags* flags) {
   command->add_flag("-q,--quiet", flags->quiet, "No progress and no summary on standard error");
 }
@@ -101,7 +111,7 @@ absl::StatusOr<std::shared_ptr<ServedModel>> LoadForOneSequence(const RuntimeCon
   ModelSpec spec;
   spec.name = "model";
   spec.path = path;
-  spec.max_context = how.max_context;
+  spec.max_context = flags.max_context;
   spec.chat_template = how.chat_template;
   spec.kv_type = ParseKvChoice(flags.kv_type);
   spec.engine.max_sequences = 1;

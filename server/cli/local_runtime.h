@@ -22,6 +22,7 @@ struct RuntimeFlags {
   std::string force_isa;  ///< "" = QUANTD_FORCE_ISA, else the best this machine has
   std::string force_kernel;
   std::string kv_type = "auto";  ///< one of KvChoiceNames()
+  int32_t max_context = 0;       ///< as in ModelSpec
   bool quiet = false;            ///< no progress and no summary on stderr
   bool calibrate = true;         ///< choose kernels by timing them, as `serve` does
 };
@@ -29,6 +30,7 @@ struct RuntimeFlags {
 void AddThreadFlag(CLI::App* command, RuntimeFlags* flags);   ///< --threads
 void AddKernelFlags(CLI::App* command, RuntimeFlags* flags);  ///< --force-isa, --force-kernel
 void AddKvTypeFlag(CLI::App* command, std::string* kv_type);  ///< --kv-type
+void AddContextFlag(CLI::App* command, RuntimeFlags* flags);  ///< --max-context
 void AddQuietFlag(CLI::App* command, RuntimeFlags* flags);    ///< --quiet
 
 /// A check for CLI11 options: "" or what is wrong. (Its own tells the largest double as a limit.)
@@ -41,8 +43,7 @@ absl::StatusOr<std::unique_ptr<RuntimeContext>> OpenRuntime(const RuntimeFlags& 
 
 /// How a local command wants its model.
 struct LocalLoad {
-  int32_t max_context = 0;    ///< 0 = the model's own
-  std::string chat_template;  ///< "" likewise
+  std::string chat_template;  ///< "" = the model's own
   // As in LoadOptions. A model whose weights are changed is for evaluation: its kernels are not
   // tuned.
   std::optional<QuantFormat> quantize_to;

@@ -42,7 +42,6 @@ struct RunOptions {
   bool chat = false;
   ChatFlags conversation;
   std::string chat_template;
-  int32_t max_context = 0;
   RuntimeFlags runtime;
 };
 
@@ -92,12 +91,7 @@ void AddPromptFlags(CLI::App* command, RunOptions* options) {
       ->allow_extra_args(false);
   command->add_flag("--ignore-eos", options->ignore_eos,
                     "Go on after the vocabulary's end-of-text tokens");
-  command
-      ->add_option("--max-context", options->max_context,
-                   "Room for prompt and generated tokens together; 0 = the model's own")
-      ->type_name("N")
-      ->check(CheckNotNegative)
-      ->capture_default_str();
+  AddContextFlag(command, &options->runtime);
 }
 
 void AddSamplingFlags(CLI::App* command, RunOptions* options) {
@@ -170,9 +164,7 @@ absl::StatusOr<std::vector<int32_t>> PromptIds(const RunOptions& options,
 
 /// The engine would refuse it as well, but knows neither the file nor the flags.
 absl::Status CheckLength(const RunOptions& options, const ServedModel& model, size_t prompt) {
-  const int32_t context = options.max_context > 0
-                              ? std::min(options.max_context, model.config().context)
-                              : model.config().context;
+  const int32_t context = model.config().context;
   if (prompt < static_cast<size_t>(context)) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat(options.model, ": prompt: ", prompt, " tokens; the context is ", context,
@@ -320,7 +312,6 @@ int Run(RunOptions options) {
   const auto runtime = OpenRuntime(options.runtime);
   if (!runtime.ok()) return Fail(kCommand, runtime.status());
   LocalLoad how;
-  how.max_context = options.max_context;
   how.chat_template = options.chat_template;
   const auto model = LoadForOneSequence(**runtime, options.model, options.runtime, how);
   if (!model.ok()) return Fail(kCommand, model.status());

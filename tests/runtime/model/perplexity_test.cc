@@ -11,6 +11,7 @@
 #include "runtime/tokenizer/tokenizer.h"
 #include "tests/runtime/model/model_fixture.h"
 #include "tests/runtime/model/tiny_model.h"
+#include "tests/support/sanitizers.h"
 #include "tests/support/test_data.h"
 
 namespace quantd {
@@ -26,9 +27,8 @@ struct PerplexityCase {
 class HeldOutPerplexityTest : public testing::TestWithParam<PerplexityCase> {};
 
 TEST_P(HeldOutPerplexityTest, IsWithinHalfAPercentOfLlamaCpp) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "minutes under a sanitizer; the same code runs on a few chunks below";
-#endif
+  if (kSanitized)
+    GTEST_SKIP() << "minutes under a sanitizer; the same code runs on a few chunks below";
   QUANTD_NEED_TEST_DATA(text_path, "text/shakespeare-heldout.txt");
   const std::string path =
       SourcePath(std::string("config/models/shakespeare-6m-") + GetParam().format + ".gguf");
@@ -123,6 +123,21 @@ TEST_F(PerplexityTest, RefusesWhatItCannotScore) {
   options.bos.reset();
   tokens_[69] = -1;
   EXPECT_THAT(message(), HasSubstr("outside of [0, 2048)"));
+}
+
+TEST(LongRopePerplexityTest, ChunksMayBeAsLongAsTheContextAskedFor) {
+  const std::string path = SourcePath("tests/golden/families/phi3-longrope");
+  const std::vector<int32_t> tokens(40, 50);
+  ChunkOptions options;
+  options.chunk = 40;
+  const auto refused =
+      ComputePerplexity(*LoadModelOrDie(path).model, KvType::kF32, tokens, options);
+  EXPECT_THAT(std::string(refused.status().message()),
+              HasSubstr("chunk: 40 is outside of [3, 16]; a max_context allows up to 128"));
+  LoadOptions longer;
+  longer.context = 40;
+  const LoadedModel loaded = LoadModelOrDie(path, "", 1, longer);
+  EXPECT_TRUE(ComputePerplexity(*loaded.model, KvType::kF32, tokens, options).ok());
 }
 
 TEST_F(PerplexityTest, ProgressCancels) {

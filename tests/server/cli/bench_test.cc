@@ -61,6 +61,25 @@ TEST(Bench, DepthAndGenMustFitTheContext) {
   EXPECT_THAT(refused.err, HasSubstr("--depth 254 + --gen 3 = 257 tokens"));
 }
 
+TEST(Bench, MaxContextBringsTheLongContextOfLongRope) {
+  std::vector<std::string> args = {"bench",    SourcePath("tests/golden/families/phi3-longrope"),
+                                   "--prompt", "40",
+                                   "--depth",  "30",
+                                   "--gen",    "2",
+                                   "--batch",  "1",
+                                   "--reps",   "1",
+                                   "--json"};
+  const CliResult refused = RunQuantd(args);
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("40 tokens; the model's context is 16, so give at most that, "
+                                     "or a --max-context of up to 128"));
+  args.insert(args.end(), {"--max-context", "64"});
+  const CliResult result = RunQuantd(args);
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(result.Json()["model"]["context"], 64);
+  EXPECT_EQ(result.Json()["results"].size(), 2u);
+}
+
 TEST(Bench, AnEmptyCacheIsADepthToo) {
   const CliResult result = RunQuantd({"bench", DemoModel("Q8_0"), "--prompt", "1", "--depth", "0",
                                       "--gen", "1", "--batch", "2", "--reps", "1"});

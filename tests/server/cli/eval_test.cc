@@ -6,6 +6,7 @@
 #include "gmock/gmock.h"
 #include "kernels/base/quant_format.h"
 #include "tests/server/cli/cli_runner.h"
+#include "tests/support/sanitizers.h"
 
 namespace quantd {
 namespace {
@@ -104,6 +105,10 @@ TEST(Eval, AChunkLongerThanTheContextIsRefused) {
       RunQuantd({"eval", DemoModel("f16"), "--text", file.path(), "--chunk", "257"});
   EXPECT_EQ(result.code, 2);
   EXPECT_THAT(result.err, HasSubstr("256"));
+  const CliResult capped = RunQuantd(
+      {"eval", DemoModel("f16"), "--text", file.path(), "--max-context", "16", "--chunk", "17"});
+  EXPECT_EQ(capped.code, 2);
+  EXPECT_THAT(capped.err, HasSubstr("chunk: 17 is outside of [3, 16]"));
 }
 
 TEST(Eval, ComparesWithAnotherModelAndWithFloat) {
@@ -133,9 +138,7 @@ TEST(Eval, ComparesWithAnotherModelAndWithFloat) {
 
 // llama.cpp's perplexity program on the same file and text; of the other files model_test tells.
 TEST(Eval, AgreesWithLlamaCpp) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "33,000 tokens take many minutes under a sanitizer";
-#endif
+  if (kSanitized) GTEST_SKIP() << "33,000 tokens take many minutes under a sanitizer";
   QUANTD_NEED_TEST_DATA(text, "text/shakespeare-heldout.txt");
   constexpr double kPerplexity = 37.501;
   const json got = RunQuantd({"eval", DemoModel("Q4_0"), "--text", text, "--json"}).Json();
