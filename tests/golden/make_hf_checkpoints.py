@@ -187,10 +187,12 @@ def awq(out, sources, name, group):
 # --- bitsandbytes ---
 
 
-def bnb_four_bits(out, name, quant_type, nested, n=N, k=K):
+def bnb_four_bits_of(weight, quant_type, nested):
+    """(tensors by suffix, the weight that the library makes of them)"""
     import bitsandbytes.functional as F
 
-    codes, state = F.quantize_4bit(weights(n, k).half(), blocksize=64, quant_type=quant_type, compress_statistics=nested)
+    n, k = weight.shape
+    codes, state = F.quantize_4bit(weight.half(), blocksize=64, quant_type=quant_type, compress_statistics=nested)
     tensors = {".weight": codes}
     tensors |= {".weight." + key: tensor for key, tensor in state.as_dict(packed=True).items()}
     if k % state.blocksize == 0:
@@ -199,8 +201,17 @@ def bnb_four_bits(out, name, quant_type, nested, n=N, k=K):
     else:  # 0.50.2 quantizes the flattened matrix, but on a CPU begins blocks anew at each row when it dequantizes
         nibbles = torch.stack([codes.flatten() >> 4, codes.flatten() & 15], 1).flatten().long()
         expected = (state.code[nibbles].reshape(-1, state.blocksize) * state.absmax[:, None]).reshape(n, k)
-    save(out, name, {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": quant_type,
-                     "bnb_4bit_use_double_quant": nested}, tensors, expected)
+    return tensors, expected
+
+
+def bnb_four_bits_config(quant_type, nested):
+    return {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": quant_type,
+            "bnb_4bit_use_double_quant": nested}
+
+
+def bnb_four_bits(out, name, quant_type, nested, n=N, k=K):
+    save(out, name, bnb_four_bits_config(quant_type, nested),
+         *bnb_four_bits_of(weights(n, k), quant_type, nested))
 
 
 def bnb_int8(out, name):

@@ -141,9 +141,9 @@ def by_module(out, name, model, quantization, pack):
     return folder, copy
 
 
-def experts_by_module(out, name, model, quantization, pack):
+def experts_by_module(out, name, model, quantization, pack, modules=(".experts.", ".self_attn.")):
     """As by_module, for a mixture of experts: the attention's and each expert's matrices, which lie one by one in the
-    file though transformers holds those of a layer as one parameter."""
+    file though transformers holds those of a layer as one parameter. `modules`: parts of the names of those quantized."""
     folder = new_folder(out, name)
     with tempfile.TemporaryDirectory() as plain_folder:
         model.save_pretrained(plain_folder)
@@ -151,7 +151,7 @@ def experts_by_module(out, name, model, quantization, pack):
         tensors, weights = {}, {}
         for key, value in stored.items():
             module_name = key.removesuffix(".weight")
-            if value.ndim == 2 and (".experts." in key or ".self_attn." in key):
+            if value.ndim == 2 and any(part in key for part in modules):
                 parts, weight = pack(value.float())
                 tensors |= {module_name + suffix: tensor.contiguous() for suffix, tensor in parts.items()}
                 weights[key] = weight.float().contiguous()
@@ -329,6 +329,9 @@ def main():
     add_mixture("qwen3moe", "qwen3moe-gptq-4-v2-act-order", P.gptq_config(4, 32, True, True, "gptq_v2"),
                 lambda weight: P.gptqmodel_of(linear, weight, 4, 32, True, True, 2))
     add_mixture("mixtral", "mixtral-awq-g32", P.awq_config(32), lambda weight: P.awq_of(sources, weight, 32))
+    # With bitsandbytes transformers 5 leaves experts as they are; 4 quantized each of them, and what picks them too.
+    add_mixture("qwen3moe", "qwen3moe-bnb-nf4", P.bnb_four_bits_config("nf4", True),
+                lambda weight: P.bnb_four_bits_of(weight, "nf4", True), (".experts.", ".self_attn.", ".mlp.gate."))
     add_mixture("qwen3moe", "qwen3moe-fp8-block", P.fp8_config([32, 32]), lambda weight: P.fp8_of(weight, [32, 32]))
     add_mixture("qwen3moe", "qwen3moe-mxfp4", {"quant_method": "mxfp4"}, P.mxfp4_of)
     for kind, name, form, args in (("qwen3moe", "qwen3moe-compressed-mxfp4", "mxfp4-pack-quantized", P.MXFP4_ARGS),
