@@ -40,9 +40,10 @@ ForwardPass::ForwardPass(const ModelConfig& config, const Weights& weights,
   x_.cols = normed_.cols = delta_.cols = config.dim;
   q_.cols = attended_.cols = config.q_dim();
   k_.cols = v_.cols = config.kv_dim();
-  // With experts the gate's place is taken by the router's scores.
-  gate_.cols = config.experts > 0 ? config.experts : config.ff;
-  up_.cols = config.experts > 0 ? 0 : config.ff;
+  scores_.cols = config.experts;
+  for (const LayerWeights& layer : weights.layers) {
+    if (layer.experts.empty()) gate_.cols = up_.cols = config.ff;
+  }
 }
 
 void ForwardPass::Run(const Batch& batch, const KvView& kv, absl::Span<float> logits) {
@@ -85,7 +86,8 @@ void ForwardPass::RunLayer(int32_t layer, const std::vector<int32_t>& logit_rows
 void ForwardPass::Prepare(const Batch& batch, const KvView& kv) {
   rows_ = batch.rows();
   kv_ = kv;
-  for (WorkMatrix* matrix : {&x_, &normed_, &delta_, &q_, &k_, &v_, &attended_, &gate_, &up_}) {
+  for (WorkMatrix* matrix :
+       {&x_, &normed_, &delta_, &q_, &k_, &v_, &attended_, &gate_, &up_, &scores_}) {
     matrix->Reserve(rows_);
   }
   PlaceRows(batch);
@@ -193,9 +195,9 @@ void ForwardPass::Attend(int32_t layer) {
 }
 
 void ForwardPass::FeedForwardBlock(const LayerWeights& layer) {
-  if (config_.experts > 0) {
-    Multiply(normed_, {{&layer.router, &gate_}});
-    experts_.Run(layer, normed_, rows_, gate_, delta_);
+  if (!layer.experts.empty()) {
+    Multiply(normed_, {{&layer.router, &scores_}});
+    experts_.Run(layer, normed_, rows_, scores_, delta_);
     return;
   }
   Multiply(normed_, {{&layer.ffn.gate, &gate_}, {&layer.ffn.up, &up_}});

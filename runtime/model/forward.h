@@ -86,6 +86,7 @@ class ForwardPass {
   // Row vectors: the residual stream, its normalized form, what a block adds to the stream.
   WorkMatrix x_, normed_, delta_;
   WorkMatrix q_, k_, v_, attended_, gate_, up_;
+  WorkMatrix scores_;  // of the experts
   Activations activations_;
   InputObserver observer_;
 };

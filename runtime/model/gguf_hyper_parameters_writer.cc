@@ -105,6 +105,12 @@ absl::Status WriteExperts(const ModelConfig& config, const std::string& path, Ke
     return UnsupportedError(path, "norm_topk_prob",
                             "false has no key in GGUF, whose readers take true");
   }
+  for (int32_t layer = 0; layer < config.layers; ++layer) {
+    if (config.has_experts(layer)) continue;
+    return UnsupportedError(
+        path, "mlp_only_layers and decoder_sparse_step",
+        absl::StrCat("layer ", layer, " has no experts; in GGUF all layers of this family have"));
+  }
   keys->Int(gguf_key::kExperts, config.experts);
   keys->Int(gguf_key::kExpertsUsed, config.experts_used);
   keys->IntUnless(config.ff, gguf_key::kExpertFf, config.expert_ff);

@@ -302,19 +302,19 @@ absl::Status ReadRope(const JsonValue& object, const Family& family, ModelConfig
   return scaling ? ReadScaling(*scaling, config) : absl::OkStatus();
 }
 
-/// Layers of a mixture that have one feed-forward block for all rows after all.
-absl::Status RefuseDenseLayers(const JsonValue& object) {
-  QUANTD_ASSIGN_OR_RETURN(const int64_t step, object.Int("decoder_sparse_step", 1, 0, kMaxInt));
-  if (step != 1) {
-    return object.Unsupported(
-        absl::StrCat("decoder_sparse_step ", step,
-                     " is not supported; 1 is, a mixture of experts in each layer"));
-  }
+/// Which layers of a mixture have one feed-forward block for all rows after all.
+absl::Status ReadDenseLayers(const JsonValue& object, ModelConfig* config) {
+  QUANTD_ASSIGN_OR_RETURN(const int64_t period, object.Int("decoder_sparse_step", 1, 1, kMaxInt));
+  config->expert_period = static_cast<int32_t>(period);
   QUANTD_ASSIGN_OR_RETURN(const std::optional<JsonValue> dense, object.Find("mlp_only_layers"));
   if (!dense) return absl::OkStatus();
   QUANTD_ASSIGN_OR_RETURN(const std::vector<JsonValue> layers, dense->Elements());
-  if (layers.empty()) return absl::OkStatus();
-  return dense->Unsupported("layers without experts among others are not supported");
+  for (const JsonValue& layer : layers) {
+    QUANTD_ASSIGN_OR_RETURN(const int64_t number, layer.Int(0, kMaxInt));
+    config->dense_layers.push_back(static_cast<int32_t>(number));
+  }
+  std::sort(config->dense_layers.begin(), config->dense_layers.end());
+  return absl::OkStatus();
 }
 
 /// A mixture of experts, if the model is one: Mixtral by the first key, Qwen by the second, or, as
@@ -338,7 +338,7 @@ absl::Status ReadExperts(const JsonValue& object, ModelConfig* config) {
   // Mixtral always does; Qwen, whose experts have a size of their own, if it says so.
   QUANTD_ASSIGN_OR_RETURN(config->normalize_experts,
                           object.Bool("norm_topk_prob", !own.has_value()));
-  return RefuseDenseLayers(object);
+  return ReadDenseLayers(object, config);
 }
 
 absl::Status UnknownFamily(const HfConfig& config) {

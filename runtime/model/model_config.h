@@ -1,6 +1,7 @@
 #ifndef QUANTD_RUNTIME_MODEL_MODEL_CONFIG_H_
 #define QUANTD_RUNTIME_MODEL_MODEL_CONFIG_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -66,6 +67,10 @@ struct ModelConfig {
   int32_t experts = 0;        ///< feed-forward blocks of a layer to choose from; 0 = one for all
   int32_t experts_used = 0;   ///< of them, for each row
   int32_t expert_ff = 0;      ///< feed-forward length of each
+  /// Only every so manieth layer has experts, and none of these, which ascend (their numbers may be
+  /// beyond the last). The others have one feed-forward block for all rows.
+  int32_t expert_period = 1;
+  std::vector<int32_t> dense_layers;
   bool normalize_experts = true;  ///< weights of the chosen experts sum to 1
 
   bool operator==(const ModelConfig&) const = default;
@@ -83,6 +88,10 @@ struct ModelConfig {
   int32_t window_of(int32_t layer) const {
     const bool global = window_period > 0 && layer % window_period == window_period - 1;
     return global ? 0 : window;
+  }
+  bool has_experts(int32_t layer) const {
+    return experts > 0 && layer % expert_period == expert_period - 1 &&
+           !std::binary_search(dense_layers.begin(), dense_layers.end(), layer);
   }
   int64_t kv_dim() const { return int64_t{kv_heads} * head_dim; }
 };

@@ -30,17 +30,19 @@ int64_t Ff(const ModelConfig& c) { return c.ff; }
 int64_t Experts(const ModelConfig& c) { return c.experts; }
 int64_t ExpertFf(const ModelConfig& c) { return c.expert_ff; }
 
-// Which models have a part.
-using Present = bool (*)(const ModelConfig&);
-bool Always(const ModelConfig&) { return true; }
-bool QkNorm(const ModelConfig& c) { return c.qk_norm; }
-bool PostNorms(const ModelConfig& c) { return c.post_norms; }
-bool SplitQkv(const ModelConfig& c) { return !c.fused_qkv; }
-bool FusedQkv(const ModelConfig& c) { return c.fused_qkv; }
-bool Dense(const ModelConfig& c) { return c.experts == 0; }
-bool SplitGateUp(const ModelConfig& c) { return Dense(c) && !c.fused_gate_up; }
-bool FusedGateUp(const ModelConfig& c) { return Dense(c) && c.fused_gate_up; }
-bool Moe(const ModelConfig& c) { return c.experts > 0; }
+// Which layers have a part.
+using Present = bool (*)(const ModelConfig&, int32_t layer);
+bool Always(const ModelConfig&, int32_t) { return true; }
+bool QkNorm(const ModelConfig& c, int32_t) { return c.qk_norm; }
+bool PostNorms(const ModelConfig& c, int32_t) { return c.post_norms; }
+bool SplitQkv(const ModelConfig& c, int32_t) { return !c.fused_qkv; }
+bool FusedQkv(const ModelConfig& c, int32_t) { return c.fused_qkv; }
+bool Moe(const ModelConfig& c, int32_t layer) { return c.has_experts(layer); }
+bool Dense(const ModelConfig& c, int32_t layer) { return !Moe(c, layer); }
+bool SplitGateUp(const ModelConfig& c, int32_t layer) {
+  return Dense(c, layer) && !c.fused_gate_up;
+}
+bool FusedGateUp(const ModelConfig& c, int32_t layer) { return Dense(c, layer) && c.fused_gate_up; }
 
 // Where rows of a tensor go: a matrix of the layer.
 using Slot = Linear& (*)(LayerWeights&, int64_t part);
@@ -297,14 +299,14 @@ absl::Status LoadMatrix(Loader& loader, int32_t index, const LayerMatrix& part,
 
 absl::Status LoadLayer(Loader& loader, int32_t index, const ModelConfig& config,
                        LayerWeights* layer) {
-  layer->experts.resize(static_cast<size_t>(config.experts));
+  if (config.has_experts(index)) layer->experts.resize(static_cast<size_t>(config.experts));
   for (const LayerVector& part : kLayerVectors) {
-    if (!part.present(config)) continue;
+    if (!part.present(config, index)) continue;
     QUANTD_RETURN_IF_ERROR(
         loader.Vector(LayerTensor(index, part.name, ".weight"), &(layer->*part.slot)));
   }
   for (const LayerMatrix& part : kLayerMatrices) {
-    if (!part.present(config)) continue;
+    if (!part.present(config, index)) continue;
     QUANTD_RETURN_IF_ERROR(LoadMatrix(loader, index, part, config, layer));
   }
   return absl::OkStatus();
@@ -319,12 +321,12 @@ std::vector<TensorSpec> ModelTensors(const ModelConfig& config) {
   specs.push_back({kOutputNorm, 1, config.dim, /*vector=*/true});
   for (int32_t i = 0; i < config.layers; ++i) {
     for (const LayerVector& part : kLayerVectors) {
-      if (!part.present(config)) continue;
+      if (!part.present(config, i)) continue;
       specs.push_back(
           {LayerTensor(i, part.name, ".weight"), 1, part.size(config), /*vector=*/true});
     }
     for (const LayerMatrix& part : kLayerMatrices) {
-      if (!part.present(config)) continue;
+      if (!part.present(config, i)) continue;
       const int64_t rows = TensorRows(part, config), parts = part.parts(config);
       specs.push_back({LayerTensor(i, part.name, ".weight"), rows, part.cols(config),
                        /*vector=*/false, /*optional=*/false, parts});
@@ -387,9 +389,10 @@ std::vector<std::vector<const PackedWeight*>> PackedWeights(const Weights& weigh
                                                             const ModelConfig& config) {
   std::vector<std::vector<const PackedWeight*>> packed = {{&weights.embedding}};
   if (weights.own_output) packed.push_back({&*weights.own_output});
-  for (const LayerWeights& layer : weights.layers) {
+  for (int32_t i = 0; i < config.layers; ++i) {
+    const LayerWeights& layer = weights.layers[i];
     for (const LayerMatrix& part : kLayerMatrices) {
-      if (!part.present(config)) continue;
+      if (!part.present(config, i)) continue;
       std::vector<const PackedWeight*>& matrices = packed.emplace_back();
       // Slots give what can be written to; here it is only looked at.
       const Cut cut = CutOf(part, config, const_cast<LayerWeights*>(&layer));

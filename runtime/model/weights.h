@@ -31,10 +31,10 @@ struct LayerWeights {
   std::vector<float> attn_norm, ffn_norm;            ///< [dim]
   std::vector<float> attn_post_norm, ffn_post_norm;  ///< [dim], of what the block adds
   std::vector<float> q_norm, k_norm;                 ///< [head_dim]
-  Linear q, k, v, o;  ///< [q_dim | kv_dim | kv_dim, dim], [dim, q_dim]
-  FeedForward ffn;    ///< empty with experts
-  Linear router;      ///< [experts, dim]
-  std::vector<FeedForward> experts;
+  Linear q, k, v, o;                 ///< [q_dim | kv_dim | kv_dim, dim], [dim, q_dim]
+  FeedForward ffn;                   ///< empty with experts
+  Linear router;                     ///< [experts, dim]
+  std::vector<FeedForward> experts;  ///< empty: none
 };
 
 /// All weights of a model. Immutable after LoadWeights.

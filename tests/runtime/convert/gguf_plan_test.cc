@@ -111,6 +111,11 @@ TEST_F(GgufOfFolderTest, EveryFamilyGivesTheLogitsOfTransformers) {
     SCOPED_TRACE(name);
     ++families;
     const absl::Status status = Convert(entry.path(), "F32");
+    if (name == "qwen3moe-dense") {
+      EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
+      EXPECT_THAT(std::string(status.message()), HasSubstr("layer 0 has no experts"));
+      continue;
+    }
     ASSERT_TRUE(status.ok()) << status;
     const ModelConfig folder = *ReadModelConfig(*Open(entry.path()));
     const ModelConfig written = *ReadModelConfig(*Open(output_));
@@ -119,7 +124,7 @@ TEST_F(GgufOfFolderTest, EveryFamilyGivesTheLogitsOfTransformers) {
     if (name == "phi3-longrope") continue;  // below
     ExpectLogits(kFamilies + name + ".expected.json");
   }
-  EXPECT_EQ(families, 10);
+  EXPECT_EQ(families, 11);
 }
 
 TEST_F(GgufOfFolderTest, TypesAreThoseOfFilesOfOtherPrograms) {

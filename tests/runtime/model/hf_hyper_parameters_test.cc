@@ -214,7 +214,21 @@ TEST(HfHyperParametersTest, Experts) {
   qwen.keys["norm_topk_prob"] = "true";
   EXPECT_TRUE(Read(qwen)->normalize_experts);
 
-  constexpr auto kUnimplemented = absl::StatusCode::kUnimplemented;
+  // Which layers have them.
+  const auto sparse = [&](const std::string& step, const std::string& dense) {
+    TinyHfModel changed = qwen;
+    changed.keys["decoder_sparse_step"] = step;
+    changed.keys["mlp_only_layers"] = dense;
+    const auto config = Read(changed);
+    std::string layers;
+    for (int32_t layer = 0; layer < 6; ++layer) layers += config->has_experts(layer) ? 'x' : '-';
+    return layers;
+  };
+  EXPECT_EQ(sparse("1", "[]"), "xxxxxx");
+  EXPECT_EQ(sparse("1", "[4, 0, 99]"), "-xxx-x");
+  EXPECT_EQ(sparse("2", "[3, 0]"), "-x---x");
+  EXPECT_EQ(sparse("7", "null"), "------");
+
   const auto refused = [&](const std::string& key, const std::string& value) {
     TinyHfModel changed = qwen;
     changed.keys[key] = value;
@@ -229,8 +243,12 @@ TEST(HfHyperParametersTest, Experts) {
   EXPECT_EQ(refused("num_experts_per_tok", "129"), absl::StatusCode::kDataLoss);
   EXPECT_EQ(refused("moe_intermediate_size", "0"), absl::StatusCode::kDataLoss);
   EXPECT_EQ(refused("norm_topk_prob", "1"), absl::StatusCode::kDataLoss);
-  EXPECT_EQ(refused("decoder_sparse_step", "2"), kUnimplemented);
-  EXPECT_EQ(refused("mlp_only_layers", "[0]"), kUnimplemented);
+  for (const char* value : {"0", "-1", "1.5"}) {
+    EXPECT_EQ(refused("decoder_sparse_step", value), absl::StatusCode::kDataLoss);
+  }
+  for (const char* value : {"[-1]", "[0, \"1\"]", "3"}) {
+    EXPECT_EQ(refused("mlp_only_layers", value), absl::StatusCode::kDataLoss);
+  }
 }
 
 TEST(HfHyperParametersTest, RefusesOtherFamiliesAndKindsByName) {
