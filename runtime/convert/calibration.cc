@@ -31,8 +31,8 @@ absl::StatusOr<ColumnImportance> MeasureImportance(Model& model, KvType kv_type,
                                                    const ChunkOptions& options) {
   const std::vector<WeightReport> matrices = model.Report();
   std::vector<Squares> squares(matrices.size());
-  model.ObserveInputs([&](size_t matrix, const float* rows, int64_t count, int64_t cols) {
-    squares[matrix].Add(rows, count, cols);
+  model.ObserveInputs([&](const Model::ObservedInput& input) {
+    squares[input.matrix].Add(input.rows, input.count, input.cols);
   });
   const auto end_observation = absl::MakeCleanup([&] { model.ObserveInputs({}); });
   const int32_t chunk = std::clamp(options.chunk, 1, model.config().context);

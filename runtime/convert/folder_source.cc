@@ -9,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "kernels/base/status_macros.h"
 #include "runtime/formats/file_error.h"
@@ -29,6 +30,7 @@ constexpr SharedInput kSharedInputs[] = {
     {"attn_k", "attn_q"},
     {"attn_v", "attn_q"},
     {"ffn_gate", "ffn_up"},
+    {"ffn_gate_exps", "ffn_up_exps"},
 };
 
 /// 3 and "mlp_up" of "blk.3.mlp_up".
@@ -48,13 +50,17 @@ std::optional<LayerPart> SplitName(absl::string_view ours) {
   return result;
 }
 
-std::string InputOf(const LayerPart& place) {
-  // All experts of a layer are one tensor of the model.
-  absl::string_view part = absl::string_view(place.part).substr(0, place.part.find('.'));
+/// All experts of a layer are parts of one matrix, "ffn_up_exps.7" and the like.
+InputName InputOf(const LayerPart& place) {
+  const std::vector<absl::string_view> pieces = absl::StrSplit(place.part, '.');
+  absl::string_view part = pieces[0];
+  InputName input;
+  if (pieces.size() > 1 && !absl::SimpleAtoi(pieces[1], &input.part)) input.part = 0;
   for (const SharedInput& shared : kSharedInputs) {
     if (part == shared.part) part = shared.observed;
   }
-  return absl::StrCat("blk.", place.layer, ".", part, ".weight");
+  input.matrix = absl::StrCat("blk.", place.layer, ".", part, ".weight");
+  return input;
 }
 
 std::string KnownTypes() {
@@ -104,7 +110,8 @@ void FolderSource::FindModules() {
       continue;
     }
     modules_.push_back({std::string(module), place->part, place->layer, tensor->shape[0],
-                        tensor->shape[1], tensor, InputOf(*place)});
+                        tensor->shape[1], tensor, InputOf(*place),
+                        absl::StrContains(place->part, '.')});
   }
   std::stable_sort(modules_.begin(), modules_.end(),
                    [](const FolderModule& a, const FolderModule& b) { return a.layer < b.layer; });

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "kernels/base/thread_pool.h"
 #include "runtime/convert/folder_schemes.h"
+#include "runtime/convert/input_statistics.h"
 #include "runtime/formats/hf_config.h"
 #include "runtime/formats/safetensors_model.h"
 #include "runtime/model/family.h"
@@ -23,9 +24,9 @@ struct FolderModule {
   int64_t n = 0, k = 0;
   const SafetensorsTensor* weight = nullptr;
 
-  /// The matrix of Model::Report that reads the same input, "blk.3.ffn_up.weight": the same for all
-  /// modules that share an input.
-  std::string input;
+  /// The matrix of the model that reads the same input: the same for all modules that share one.
+  InputName input;
+  bool expert = false;  ///< one of a mixture
 };
 
 /// The folder of a model in full precision, opened to be quantized. Immutable.

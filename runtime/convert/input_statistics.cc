@@ -73,33 +73,25 @@ bool IsFinite(const InputStatistics& statistics) {
 absl::StatusOr<InputsByMatrix> MeasureInputs(Model& model, KvType kv_type,
                                              absl::Span<const int32_t> tokens,
                                              const ChunkOptions& options, ThreadPool& pool,
-                                             absl::Span<const std::string> matrices) {
+                                             absl::Span<const InputName> matrices) {
   const std::vector<WeightReport> report = model.Report();
-  absl::flat_hash_map<std::string, InputSums> sums;
-  for (const std::string& matrix : matrices) sums.try_emplace(matrix);
-  std::vector<InputSums*> wanted;
-  for (const WeightReport& matrix : report) {
-    const auto found = sums.find(matrix.name);
-    wanted.push_back(found == sums.end() ? nullptr : &found->second);
-  }
-  model.ObserveInputs([&](size_t matrix, const float* rows, int64_t count, int64_t cols) {
-    if (wanted[matrix] != nullptr) wanted[matrix]->Add(rows, count, cols, pool);
+  std::map<InputName, InputSums> sums;
+  for (const InputName& name : matrices) sums.try_emplace(name);
+  model.ObserveInputs([&](const Model::ObservedInput& input) {
+    const auto found = sums.find({report[input.matrix].name, input.part});
+    if (found != sums.end()) found->second.Add(input.rows, input.count, input.cols, pool);
   });
   const auto end_observation = absl::MakeCleanup([&] { model.ObserveInputs({}); });
   const int32_t chunk = std::clamp(options.chunk, 1, model.config().context);
   ChunkReader reader(model, chunk, kv_type);
   QUANTD_RETURN_IF_ERROR(ReadChunks(model.config(), tokens, options, {&reader}, [] {}).status());
   InputsByMatrix result;
-  for (auto& [matrix, sum] : sums) {
-    if (sum.rows() == 0) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("tensor ", matrix, ": multiplied nothing; a longer text is needed"));
-    }
-    InputStatistics& statistics = result[matrix];
-    statistics = sum.Take();
+  for (auto& [name, sum] : sums) {
+    InputStatistics& statistics = result[name];
+    if (sum.rows() > 0) statistics = sum.Take();
     if (IsFinite(statistics)) continue;
     return absl::InternalError(
-        absl::StrCat("tensor ", matrix, ": its input is not finite on this text"));
+        absl::StrCat("tensor ", name.matrix, ": its input is not finite on this text"));
   }
   return result;
 }

@@ -11,7 +11,6 @@
 #include "absl/algorithm/container.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "kernels/base/status_macros.h"
 #include "nlohmann/json.hpp"
@@ -105,7 +104,7 @@ class Job {
     while (begin < modules.size()) {
       size_t end = begin;
       uint64_t bytes = 0;
-      std::vector<std::string> wanted;
+      std::vector<InputName> wanted;
       while (end < modules.size()) {
         const size_t next = EndOfLayer(end);
         const auto [names, layer_bytes] = InputsOf({&modules[end], next - end});
@@ -129,11 +128,11 @@ class Job {
   }
 
   /// The inputs of some modules, and the memory that their statistics take.
-  std::pair<std::vector<std::string>, uint64_t> InputsOf(
+  std::pair<std::vector<InputName>, uint64_t> InputsOf(
       absl::Span<const FolderModule> modules) const {
-    std::map<std::string, int64_t> inputs;
+    std::map<InputName, int64_t> inputs;
     for (const FolderModule& module : modules) inputs.emplace(module.input, module.k);
-    std::pair<std::vector<std::string>, uint64_t> result;
+    std::pair<std::vector<InputName>, uint64_t> result;
     for (const auto& [name, k] : inputs) {
       result.first.push_back(name);
       result.second += sizeof(float) * static_cast<uint64_t>(k * k);
@@ -141,11 +140,12 @@ class Job {
     return result;
   }
 
-  absl::Status QuantizeLayers(size_t begin, size_t end, const std::vector<std::string>& wanted) {
+  absl::Status QuantizeLayers(size_t begin, size_t end, const std::vector<InputName>& wanted) {
     const FolderCalibration& calibration = *options_.calibration;
     QUANTD_ASSIGN_OR_RETURN(InputsByMatrix inputs,
                             MeasureInputs(*calibration.model, calibration.kv_type,
                                           calibration.tokens, calibration.reading, pool_, wanted));
+    QUANTD_RETURN_IF_ERROR(FillUnseen({&source_.modules()[begin], end - begin}, &inputs));
     for (size_t layer = begin; layer < end; layer = EndOfLayer(layer)) {
       const absl::Span<const FolderModule> modules(&source_.modules()[layer],
                                                    EndOfLayer(layer) - layer);
@@ -157,10 +157,28 @@ class Job {
     return absl::OkStatus();
   }
 
+  /// Experts that no token of the text went to are rounded as if all inputs were independent and
+  /// of one size.
+  absl::Status FillUnseen(absl::Span<const FolderModule> modules, InputsByMatrix* inputs) const {
+    for (const FolderModule& module : modules) {
+      InputStatistics& input = inputs->at(module.input);
+      if (input.cols > 0) continue;
+      if (!module.expert) {
+        return source_.Error(absl::StrCat("tensor ", module.weight->name),
+                             "multiplied nothing on the text; calibrate with a longer one");
+      }
+      input.cols = module.k;
+      input.magnitudes.assign(static_cast<size_t>(module.k), 1.0f);
+      input.products.assign(static_cast<size_t>(module.k * module.k), 0.0f);
+      for (int64_t i = 0; i < module.k; ++i) input.products[i * module.k + i] = 1;
+    }
+    return absl::OkStatus();
+  }
+
   /// Input by input, so that one solver serves all modules that share one and none is kept longer.
   absl::Status QuantizeByGptq(absl::Span<const FolderModule> modules,
                               const InputsByMatrix& inputs) {
-    for (const std::string& name : InputsOf(modules).first) {
+    for (const InputName& name : InputsOf(modules).first) {
       const InputStatistics& input = inputs.at(name);
       std::unique_ptr<GptqSolver> solver;
       for (const FolderModule& module : modules) {
@@ -367,15 +385,15 @@ class Job {
   std::vector<QuantizedTensor> results_;
 };
 
-/// A calibration is there if one is needed, and sees inputs of every module alone.
+/// A calibration is there if one is needed, and can be used.
 absl::Status CheckCalibration(const FolderSource& source, const FolderScheme& scheme,
                               const QuantizeFolderOptions& options) {
   if (!scheme.calibrated()) return absl::OkStatus();
   for (const FolderModule& module : source.modules()) {
-    if (!absl::StrContains(module.part, '.')) continue;
-    return absl::UnimplementedError(absl::StrCat(
-        source.directory().path(), ": tensor ", module.weight->name, ": ", scheme.name,
-        " cannot be calibrated for the experts of a mixture; NF4, W8A8 and W4A16 would do"));
+    if (!module.expert || scheme.method != RoundingMethod::kAwq) continue;
+    return absl::UnimplementedError(
+        absl::StrCat(source.directory().path(), ": tensor ", module.weight->name, ": ", scheme.name,
+                     " of a mixture of experts is not supported; GPTQ, NF4, W8A8 and W4A16 are"));
   }
   if (options.calibration && options.calibration->model != nullptr) return absl::OkStatus();
   return absl::InvalidArgumentError(

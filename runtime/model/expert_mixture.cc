@@ -59,28 +59,31 @@ void ExpertMixture::Gather(const WorkMatrix& x, int64_t rows, const WorkMatrix& 
 }
 
 void ExpertMixture::Multiply(const LayerWeights& layer, Linear FeedForward::*linear,
-                             const WorkMatrix& in, const WorkMatrix& out) {
+                             const WorkMatrix& in, const WorkMatrix& out,
+                             const InputObserver& observer) {
   std::vector<GemmGroup> groups;
   for (size_t expert = 0; expert + 1 < first_.size(); ++expert) {
     const int64_t first = first_[expert], count = first_[expert + 1] - first;
     if (count == 0) continue;
-    groups.push_back(
-        {&(layer.experts[expert].*linear).weight, first, count, out.row(first), out.cols});
+    const PackedWeight& weight = (layer.experts[expert].*linear).weight;
+    if (observer) observer(weight, in.row(first), count, in.cols);
+    groups.push_back({&weight, first, count, out.row(first), out.cols});
   }
   activations_.Set(in.row(0), first_.back(), in.cols, in.cols);
   RunGroupedGemm(kernels_, activations_, groups, pool_);
 }
 
 void ExpertMixture::Run(const LayerWeights& layer, const WorkMatrix& x, int64_t rows,
-                        const WorkMatrix& scores, const WorkMatrix& delta) {
+                        const WorkMatrix& scores, const WorkMatrix& delta,
+                        const InputObserver& observer) {
   Gather(x, rows, scores);
-  Multiply(layer, &FeedForward::gate, gathered_, gate_);
-  Multiply(layer, &FeedForward::up, gathered_, up_);
+  Multiply(layer, &FeedForward::gate, gathered_, gate_, observer);
+  Multiply(layer, &FeedForward::up, gathered_, up_, observer);
   const auto gate = config_.activation == Activation::kSilu ? ops_.swiglu : ops_.geglu;
   pool_.ParallelFor(first_.back(), kRowGrain, [&](int64_t begin, int64_t end, int) {
     gate(gate_.row(begin), up_.row(begin), (end - begin) * gate_.cols, gate_.row(begin));
   });
-  Multiply(layer, &FeedForward::down, gate_, given_);
+  Multiply(layer, &FeedForward::down, gate_, given_, observer);
   pool_.ParallelFor(rows, kRowGrain, [&](int64_t begin, int64_t end, int) {
     for (int64_t row = begin; row < end; ++row) {
       float* const sum = delta.row(row);

@@ -2,6 +2,7 @@
 #define QUANTD_RUNTIME_MODEL_EXPERT_MIXTURE_H_
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "kernels/kernel_set.h"
@@ -33,10 +34,14 @@ class ExpertMixture {
  public:
   ExpertMixture(const ModelConfig& config, const KernelSet& kernels, ThreadPool& pool);
 
+  /// Hears of the input of a product before it is computed (Model::ObserveInputs).
+  using InputObserver = std::function<void(const PackedWeight& matrix, const float* rows,
+                                           int64_t count, int64_t cols)>;
   /// delta[rows, dim] = the layer's mixture of x[rows, dim]; `scores` [rows, experts] is the
-  /// router's product, which is overwritten. rows >= 1.
+  /// router's product, which is overwritten. rows >= 1. `observer`, unless it is empty, hears of
+  /// every expert's inputs.
   void Run(const LayerWeights& layer, const WorkMatrix& x, int64_t rows, const WorkMatrix& scores,
-           const WorkMatrix& delta);
+           const WorkMatrix& delta, const InputObserver& observer = {});
 
  private:
   /// Where among the gathered rows one stands for an expert.
@@ -48,7 +53,7 @@ class ExpertMixture {
   void Gather(const WorkMatrix& x, int64_t rows, const WorkMatrix& scores);
   /// out = the experts' linears of kMember times the gathered rows of `in`.
   void Multiply(const LayerWeights& layer, Linear FeedForward::*linear, const WorkMatrix& in,
-                const WorkMatrix& out);
+                const WorkMatrix& out, const InputObserver& observer);
 
   const ModelConfig& config_;
   const KernelSet& kernels_;

@@ -197,7 +197,7 @@ void ForwardPass::Attend(int32_t layer) {
 void ForwardPass::FeedForwardBlock(const LayerWeights& layer) {
   if (!layer.experts.empty()) {
     Multiply(normed_, {{&layer.router, &scores_}});
-    experts_.Run(layer, normed_, rows_, scores_, delta_);
+    experts_.Run(layer, normed_, rows_, scores_, delta_, observer_);
     return;
   }
   Multiply(normed_, {{&layer.ffn.gate, &gate_}, {&layer.ffn.up, &up_}});

@@ -33,8 +33,7 @@ class ForwardPass {
               ThreadPool& pool);
 
   /// See Model::ObserveInputs; a matrix is named by its address.
-  using InputObserver = std::function<void(const PackedWeight& matrix, const float* rows,
-                                           int64_t count, int64_t cols)>;
+  using InputObserver = ExpertMixture::InputObserver;
   void ObserveInputs(InputObserver observer) { observer_ = std::move(observer); }
 
   /// See Model::Forward.

@@ -115,15 +115,19 @@ void Model::Forward(const Batch& batch, const KvView& kv, absl::Span<float> logi
 
 void Model::ObserveInputs(const InputObserver& observer) {
   if (!observer) return impl_->forward.ObserveInputs({});
-  absl::flat_hash_map<const PackedWeight*, size_t> places;
+  absl::flat_hash_map<const PackedWeight*, std::pair<size_t, size_t>> places;
   size_t place = 0;
   for (const auto& matrices : PackedWeights(impl_->weights, impl_->config)) {
-    for (const PackedWeight* matrix : matrices) places.emplace(matrix, place);
+    for (size_t part = 0; part < matrices.size(); ++part) {
+      places.emplace(matrices[part], std::make_pair(place, part));
+    }
     ++place;
   }
-  impl_->forward.ObserveInputs(
-      [observer, places](const PackedWeight& matrix, const float* rows, int64_t count,
-                         int64_t cols) { observer(places.at(&matrix), rows, count, cols); });
+  impl_->forward.ObserveInputs([observer, places](const PackedWeight& matrix, const float* rows,
+                                                  int64_t count, int64_t cols) {
+    const auto& [place, part] = places.at(&matrix);
+    observer({place, part, rows, count, cols});
+  });
 }
 
 absl::StatusOr<std::vector<WeightReport>> ReportWeights(const Checkpoint& checkpoint,

@@ -74,11 +74,16 @@ class Model {
   /// of batch.logit_rows to logits [logit_rows, vocab].
   void Forward(const Batch& batch, const KvView& kv, absl::Span<float> logits);
 
-  /// From now on Forward tells `observer` the input of every product, before it computes it:
-  /// `count` rows of `cols` floats, side by side, and the matrix that multiplies them, as its place
-  /// in Report(). For calibration; an empty function ends it.
-  using InputObserver =
-      std::function<void(size_t matrix, const float* rows, int64_t count, int64_t cols)>;
+  /// The input of a product: `count` rows of `cols` floats, side by side.
+  struct ObservedInput {
+    size_t matrix;  ///< that multiplies them, as its place in Report()
+    size_t part;  ///< of a matrix that is several: which expert; of fused Q, K and V which of them
+    const float* rows;
+    int64_t count, cols;
+  };
+  /// From now on Forward tells `observer` the input of every product, before it computes it. For
+  /// calibration; an empty function ends it.
+  using InputObserver = std::function<void(const ObservedInput& input)>;
   void ObserveInputs(const InputObserver& observer);
 
  private:

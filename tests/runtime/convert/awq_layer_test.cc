@@ -75,7 +75,7 @@ TEST_P(AwqLayerTest, ScalesLeaveTheModelAsItWas) {
   const auto source = FolderSource::Open(path_);
   ASSERT_TRUE(source.ok()) << source.status();
   const std::vector<FolderModule>& modules = (*source)->modules();
-  std::vector<std::string> wanted;
+  std::vector<InputName> wanted;
   for (const FolderModule& module : modules) wanted.push_back(module.input);
   ChunkOptions reading;
   reading.chunk = 64;

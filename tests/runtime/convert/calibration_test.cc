@@ -34,9 +34,11 @@ TEST_F(CalibrationTest, IsTheMeanSquareOfEveryInputFeature) {
   // The same, from one observer over the two chunks as separate sequences.
   std::vector<double> sums(256, 0.0);
   const std::vector<WeightReport> report = loaded_.model->Report();
-  loaded_.model->ObserveInputs([&](size_t matrix, const float* rows, int64_t count, int64_t cols) {
-    if (report[matrix].name != "blk.3.attn_v.weight") return;
-    for (int64_t i = 0; i < count * cols; ++i) sums[i % cols] += double{rows[i]} * rows[i] / 64;
+  loaded_.model->ObserveInputs([&](const Model::ObservedInput& input) {
+    if (report[input.matrix].name != "blk.3.attn_v.weight") return;
+    for (int64_t i = 0; i < input.count * input.cols; ++i) {
+      sums[i % input.cols] += double{input.rows[i]} * input.rows[i] / 64;
+    }
   });
   Sequences sequences(*loaded_.model, KvType::kF16, 2);
   sequences.Step({{0, {tokens_.begin(), tokens_.begin() + 32}}});

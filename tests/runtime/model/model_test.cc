@@ -233,11 +233,12 @@ TEST(Model, ObserverSeesTheInputOfEveryProduct) {
   const std::vector<WeightReport> report = loaded.model->Report();
   std::map<std::string, int64_t> rows;
   std::map<std::string, std::vector<float>> inputs;
-  loaded.model->ObserveInputs([&](size_t matrix, const float* input, int64_t count, int64_t cols) {
-    const WeightReport& weight = report[matrix];
-    EXPECT_EQ(cols, weight.k) << weight.name;
-    rows[weight.name] += count;
-    inputs[weight.name].assign(input, input + cols);
+  loaded.model->ObserveInputs([&](const Model::ObservedInput& input) {
+    const WeightReport& weight = report[input.matrix];
+    EXPECT_EQ(input.cols, weight.k) << weight.name;
+    EXPECT_EQ(input.part, 0u) << weight.name;
+    rows[weight.name] += input.count;
+    inputs[weight.name].assign(input.rows, input.rows + input.cols);
   });
   Sequences sequences(*loaded.model, KvType::kF16, 1);
   sequences.Step({{0, {871, 2007, 5}}});
@@ -252,6 +253,26 @@ TEST(Model, ObserverSeesTheInputOfEveryProduct) {
   loaded.model->ObserveInputs({});
   sequences.Step({{0, {7}}});
   EXPECT_EQ(rows["output.weight"], 1);
+}
+
+TEST(Model, ObserverSeesEveryExpertsRows) {
+  LoadedModel loaded = LoadModelOrDie(SourcePath("tests/golden/families/mixtral"), "reference");
+  const std::vector<WeightReport> report = loaded.model->Report();
+  std::map<std::string, std::vector<int64_t>> rows;
+  loaded.model->ObserveInputs([&](const Model::ObservedInput& input) {
+    std::vector<int64_t>& counts = rows[report[input.matrix].name];
+    counts.resize(std::max(counts.size(), input.part + 1));
+    counts[input.part] += input.count;
+  });
+  const std::vector<int32_t> prompt = {7, 12, 45, 90, 41, 5, 77};
+  Sequences(*loaded.model, KvType::kF32, 1).Step({{0, prompt}});
+  int64_t sum = 0;
+  for (const int64_t count : rows["blk.0.ffn_up_exps.weight"]) sum += count;
+  const auto tokens = static_cast<int64_t>(prompt.size());
+  EXPECT_EQ(sum, loaded.model->config().experts_used * tokens);
+  EXPECT_EQ(rows["blk.0.ffn_down_exps.weight"], rows["blk.0.ffn_up_exps.weight"]);
+  EXPECT_EQ(rows["blk.0.ffn_gate_exps.weight"], rows["blk.0.ffn_up_exps.weight"]);
+  EXPECT_EQ(rows["blk.0.ffn_gate_inp.weight"], std::vector<int64_t>{tokens});
 }
 
 absl::StatusOr<std::unique_ptr<Model>> LoadQuantized(const LoadedModel& with, const char* path,
