@@ -6,10 +6,12 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/match.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -106,9 +108,12 @@ TEST_F(QuantizeFolderTest, EveryFamilyLoadsAgainAndComesNear) {
     if (!entry.is_directory()) continue;
     const std::string family = entry.path().filename();
     reader_ = LoadModelOrDie(Family(family), "reference");
-    const bool qwen3moe = absl::StartsWith(family, "qwen3moe");
-    // They have 40 and 24 features, of which no group is a part.
-    group_ = family == "gemma3" || qwen3moe ? -1 : 16;
+    const auto source = FolderSource::Open(Family(family));
+    ASSERT_TRUE(source.ok()) << source.status();
+    // Some have 40 and 24 features, of which no group is a part.
+    const FolderSettings in_groups{.group = 16};
+    group_ = (*source)->CheckFits(*FindFolderScheme("W4A16"), in_groups).ok() ? 16 : -1;
+    const bool mixture = absl::c_any_of((*source)->modules(), std::mem_fn(&FolderModule::expert));
     const std::vector<float> reference = Logits(*reader_.model);
     for (const Written& written : kWritten) {
       if (written.once && family != "llama") continue;
@@ -118,7 +123,6 @@ TEST_F(QuantizeFolderTest, EveryFamilyLoadsAgainAndComesNear) {
       options.settings.act_order = absl::StrContains(written.settings, "order");
       options.settings.zero_points = absl::StrContains(written.settings, "zeros");
       const auto tensors = Quantize(Family(family), written.scheme, options);
-      const bool mixture = family == "mixtral" || qwen3moe;
       if (mixture && absl::string_view(written.scheme) == "AWQ") {
         EXPECT_EQ(tensors.status().code(), absl::StatusCode::kUnimplemented);
         EXPECT_THAT(std::string(tensors.status().message()), HasSubstr("experts"));
@@ -126,7 +130,9 @@ TEST_F(QuantizeFolderTest, EveryFamilyLoadsAgainAndComesNear) {
       }
       ASSERT_TRUE(tensors.ok()) << tensors.status();
       const LoadedModel loaded = LoadModelOrDie(output_, "reference");
-      EXPECT_LT(Distance(Logits(*loaded.model), reference), written.most);
+      // A row of a mixture may get other experts than before.
+      const double most = mixture ? 0.6 : written.most;
+      EXPECT_LT(Distance(Logits(*loaded.model), reference), most);
       for (const WeightReport& report : loaded.model->Report()) {
         const bool in_layer = absl::StartsWith(report.name, "blk.");
         const bool router = absl::StrContains(report.name, "ffn_gate_inp");
