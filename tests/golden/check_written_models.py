@@ -7,7 +7,7 @@ compute with them what quantd does: the logits behind some prompts, within 2e-2 
 Every FOLDER is one that quantd wrote: bitsandbytes and compressed-tensors are loaded by transformers as anybody would;
 GPTQ and AWQ on a machine without a GPU by the modules of GPTQModel and AutoAWQ that unpack, one weight at a time (SOURCES
 and needs as of make_hf_checkpoints.py), into a model of transformers in F32. quantd computes with activations in 8 bits,
-which is most of the difference.
+which is most of the difference: models of random weights, which amplify it, differ by more than that.
 """
 
 import argparse
