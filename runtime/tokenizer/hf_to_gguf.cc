@@ -353,7 +353,11 @@ class Converter {
     return CheckCuts(ranks);
   }
 
-  absl::Status CheckCuts(const absl::flat_hash_map<Pair, size_t>& ranks) const {
+  /// Whatever scores join, merges must join too: all of a token's cuts into what is joinable. The
+  /// one exception is a token that no merge makes, alone of its kind: converters from SentencePiece
+  /// leave out the merges of the best token, whose score is 0.
+  absl::Status CheckCuts(const absl::flat_hash_map<Pair, size_t>& ranks) {
+    std::string left_out;
     for (const auto& [text, id] : tokens_.in_model) {
       if (!IsPiece(id)) continue;
       const absl::string_view token = text;
@@ -362,10 +366,19 @@ class Converter {
         const std::optional<int32_t> left = PieceOf(token.substr(0, cut));
         const std::optional<int32_t> right = PieceOf(token.substr(cut));
         if (!left || !right || ranks.contains(Pair{*left, *right})) continue;
+        const bool is_best = out_.scores[id] == 0 && (left_out.empty() || left_out == text);
+        if (is_best) {
+          left_out = text;
+          continue;
+        }
         return NoScores("model.merges", absl::StrCat("does not make '", Printable(token), "' of '",
                                                      Printable(token.substr(0, cut)), "' and '",
                                                      Printable(token.substr(cut)), "'"));
       }
+    }
+    if (!left_out.empty()) {
+      Note("model.merges", absl::StrCat("none makes '", Printable(left_out),
+                                        "', which SentencePiece and readers of GGUF make first"));
     }
     return absl::OkStatus();
   }

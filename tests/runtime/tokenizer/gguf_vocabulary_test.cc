@@ -206,6 +206,31 @@ TEST_F(GgufVocabularyTest, MergesOfCharactersBecomeScores) {
   EXPECT_THAT(notes[1], HasSubstr("prepend_scheme \"first\""));
 }
 
+/// As converters from SentencePiece leave out the merges of the token with score 0.
+TEST_F(GgufVocabularyTest, TheBestTokenMayHaveNoMerges) {
+  std::string best;
+  const std::string path = Changed("llama2", [&](json* file) {
+    CompleteMerges(file);
+    json& merges = (*file)["model"]["merges"];
+    best = merges[0][0].get<std::string>() + merges[0][1].get<std::string>();
+    merges.erase(0);
+  });
+  const auto vocabulary = ReadGgufVocabulary(path);
+  ASSERT_TRUE(vocabulary.ok()) << vocabulary.status();
+  ASSERT_EQ(vocabulary->notes.size(), 1u);
+  EXPECT_THAT(vocabulary->notes[0], HasSubstr("model.merges: none makes '"));
+  // The same as with them.
+  const auto complete = ReadGgufVocabulary(Changed("llama2", CompleteMerges));
+  const std::unique_ptr<Tokenizer> wanted = ThroughGguf(*complete), got = ThroughGguf(*vocabulary);
+  for (const std::string& text : GoldenTexts()) {
+    EXPECT_EQ(got->Encode(text, {}), wanted->Encode(text, {}));
+  }
+  const size_t id =
+      static_cast<size_t>(std::find(vocabulary->texts.begin(), vocabulary->texts.end(), best) -
+                          vocabulary->texts.begin());
+  EXPECT_EQ(vocabulary->scores[id], 0);
+}
+
 TEST_F(GgufVocabularyTest, MergesThatAreNoScoresAreRefused) {
   EXPECT_THAT(Refusal("llama2", [](json*) {}), HasSubstr("model.merges: does not make '"));
   EXPECT_THAT(Refusal("llama2",
