@@ -7,31 +7,14 @@
 #include <limits>
 
 #include "kernels/gemm/rows32.h"
-#include "kernels/kernel_set.h"
-#include "tests/kernels/gemm/gemm_test_util.h"
+#include "tests/kernels/gemm/gemm_products.h"
 
 namespace quantd {
 namespace {
 
-std::unique_ptr<KernelSet> Kernels(const std::string& isa = "") {
-  return std::move(KernelSet::Create(ProbeHardware(), {isa, ""})).value();
-}
-
-PackedWeight Pack(TensorSource source, const KernelSet& kernels) {
-  ThreadPool pool(1);
-  return std::move(PackWeight(source, kernels, pool)).value();
-}
-
 std::vector<float> MultiplyNaively(const KernelSet& kernels, const PackedWeight& w,
                                    const std::vector<float>& x, int threads) {
-  ThreadPool pool(threads);
-  const int64_t m = static_cast<int64_t>(x.size()) / w.k;
-  std::vector<float> y(m * w.n);
-  Activations a;
-  a.Set(x.data(), m, w.k, w.k);
-  const GemmOutput output{&w, y.data(), w.n};
-  RunNaiveGemm(kernels, a, {&output, 1}, pool);
-  return y;
+  return MultiplyBy(RunNaiveGemm, kernels, w, x, threads);
 }
 
 // A K with a tail, as far as the format has one.

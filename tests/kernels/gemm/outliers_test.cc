@@ -11,35 +11,17 @@
 #include <numeric>
 
 #include "kernels/gemm/rows32.h"
-#include "kernels/kernel_set.h"
-#include "tests/kernels/gemm/gemm_test_util.h"
+#include "tests/kernels/gemm/gemm_products.h"
 
 namespace quantd {
 namespace {
 
 constexpr float kThreshold = 6;
 
-std::unique_ptr<KernelSet> Kernels(const std::string& isa = "") {
-  return std::move(KernelSet::Create(ProbeHardware(), {isa, ""})).value();
-}
-
 PackedWeight Pack(const QuantTensor& t, const KernelSet& kernels, float threshold = kThreshold) {
-  ThreadPool pool(1);
   TensorSource source(t);
   source.Outliers(threshold);
-  return std::move(PackWeight(source, kernels, pool)).value();
-}
-
-std::vector<float> Multiply(const KernelSet& kernels, const PackedWeight& w,
-                            const std::vector<float>& x, int threads = 1) {
-  ThreadPool pool(threads);
-  const int64_t m = static_cast<int64_t>(x.size()) / w.k;
-  std::vector<float> y(m * w.n);
-  Activations a;
-  a.Set(x.data(), m, w.k, w.k);
-  const GemmOutput output{&w, y.data(), w.n};
-  RunGemm(kernels, a, {&output, 1}, pool);
-  return y;
+  return Pack(source, kernels);
 }
 
 // Rows of small values with a few large ones each: the first and the last feature, and others.
