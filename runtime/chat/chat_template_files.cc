@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "kernels/base/status_macros.h"
+#include "nlohmann/json.hpp"
 #include "runtime/chat/parser.h"
 #include "runtime/formats/file_error.h"
 #include "runtime/formats/json_document.h"
@@ -139,7 +140,7 @@ absl::Status ReadJinjaFiles(const std::string& directory, ChatTemplateSource* so
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<const ChatTemplate>> ReadChatTemplate(const GgufFile& file) {
+absl::StatusOr<ChatTemplateSource> ReadChatTemplateSource(const GgufFile& file) {
   ChatTemplateSource source;
   source.place = absl::StrCat(file.path(), ": ", kTemplateKey);
   QUANTD_ASSIGN_OR_RETURN(const auto text, file.OptionalString(kTemplateKey));
@@ -153,6 +154,11 @@ absl::StatusOr<std::unique_ptr<const ChatTemplate>> ReadChatTemplate(const GgufF
     if (named.has_value()) source.templates[name] = std::string(*named);
   }
   QUANTD_RETURN_IF_ERROR(ReadGgufTokens(file, &source));
+  return source;
+}
+
+absl::StatusOr<std::unique_ptr<const ChatTemplate>> ReadChatTemplate(const GgufFile& file) {
+  QUANTD_ASSIGN_OR_RETURN(ChatTemplateSource source, ReadChatTemplateSource(file));
   return ChatTemplate::Create(std::move(source));
 }
 
@@ -178,6 +184,18 @@ absl::StatusOr<ChatTemplateSource> ReadChatTemplateSource(const std::string& dir
 absl::StatusOr<std::unique_ptr<const ChatTemplate>> ReadChatTemplate(const std::string& directory) {
   QUANTD_ASSIGN_OR_RETURN(ChatTemplateSource source, ReadChatTemplateSource(directory));
   return ChatTemplate::Create(std::move(source));
+}
+
+std::string ChatTemplatesJson(const std::map<std::string, std::string>& templates) {
+  using Json = nlohmann::ordered_json;
+  if (templates.empty()) return "";
+  Json json = Json::array();
+  for (const auto& [name, text] : templates) {
+    json.push_back({{"name", name}, {"template", text}});
+  }
+  const bool alone = templates.size() == 1 && templates.begin()->first == kDefaultTemplate;
+  if (alone) json = templates.begin()->second;
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 void WriteChatTemplates(const std::map<std::string, std::string>& templates, GgufWriter* writer) {

@@ -29,8 +29,13 @@ absl::StatusOr<std::unique_ptr<const ChatTemplate>> ReadChatTemplate(const GgufF
 /// DATA_LOSS naming file and key.
 absl::StatusOr<std::unique_ptr<const ChatTemplate>> ReadChatTemplate(const std::string& directory);
 
-/// What that template is made from. Errors: DATA_LOSS naming file and key.
+/// What these templates are made from. Errors: DATA_LOSS naming file and key.
+absl::StatusOr<ChatTemplateSource> ReadChatTemplateSource(const GgufFile& file);
 absl::StatusOr<ChatTemplateSource> ReadChatTemplateSource(const std::string& directory);
+
+/// Templates, by name, as `chat_template` of a tokenizer_config.json has them, a JSON value; "" if
+/// there are none.
+std::string ChatTemplatesJson(const std::map<std::string, std::string>& templates);
 
 /// Sets the keys of templates, by name.
 void WriteChatTemplates(const std::map<std::string, std::string>& templates, GgufWriter* writer);

@@ -6,9 +6,8 @@
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "kernels/base/check.h"
-#include "kernels/base/float16.h"
 #include "kernels/base/status_macros.h"
-#include "runtime/formats/hf_scheme_table.h"
+#include "runtime/formats/hf_packers.h"
 
 namespace quantd {
 namespace {
@@ -30,17 +29,6 @@ const std::vector<Fold>& Folds() {
       {"ffn_up", false, {"ffn_down"}},
   };
   return *folds;
-}
-
-float Rounded(Dtype dtype, float value) {
-  switch (dtype) {
-    case Dtype::kF16:
-      return HalfToFloat(FloatToHalf(value));
-    case Dtype::kBF16:
-      return BFloat16ToFloat(FloatToBFloat16(value));
-    default:
-      return value;
-  }
 }
 
 /// Of each input feature of the attention's output, which row of V makes it: heads share those of
@@ -117,18 +105,19 @@ class AwqLayer::Folder {
     const std::string ours = absl::StrCat("blk.", consumers[0]->layer, ".", part);
     const std::string name =
         absl::StrCat(HfPartName(source_.family(), ours).value_or(ours), ".weight");
-    const SafetensorsTensor* tensor = source_.Find(name);
+    const FolderTensor* tensor = source_.Find(name);
     if (tensor == nullptr) return source_.Error(absl::StrCat("tensor ", name), "is missing");
-    QUANTD_ASSIGN_OR_RETURN(std::vector<float> norm, ReadFloats(*tensor));
+    QUANTD_ASSIGN_OR_RETURN(std::vector<float> norm, source_.ReadFloats(*tensor));
     QUANTD_ASSIGN_OR_RETURN(std::vector<float> scales, Search(consumers, {}));
     if (norm.size() != scales.size()) {
-      return tensor->Error(absl::StrCat("has ", norm.size(), " elements, but ", scales.size(),
+      return source_.Error(absl::StrCat("tensor ", name),
+                           absl::StrCat("has ", norm.size(), " elements, but ", scales.size(),
                                         " features follow it"));
     }
     const float added = source_.family().hf_norms_add_one ? 1.0f : 0.0f;
     for (size_t c = 0; c < norm.size(); ++c) {
       const float factor = norm[c] + added;
-      const float stored = Rounded(tensor->dtype, factor / scales[c] - added);
+      const float stored = hf::RoundedTo(tensor->dtype, factor / scales[c] - added);
       const float scale = factor / (stored + added);
       const bool usable = std::isnormal(scale) && scale > 0;
       scales[c] = usable ? scale : 1.0f;
@@ -154,13 +143,15 @@ class AwqLayer::Folder {
     std::vector<float> out(static_cast<size_t>(producer.n), 1.0f);
     for (size_t c = 0; c < rows.size(); ++c) out[first + rows[c]] = scales[c];
     const std::string name = absl::StrCat(producer.name, ".bias");
-    if (const SafetensorsTensor* tensor = source_.Find(name)) {
-      QUANTD_ASSIGN_OR_RETURN(std::vector<float> bias, ReadFloats(*tensor));
+    if (const FolderTensor* tensor = source_.Find(name)) {
+      QUANTD_ASSIGN_OR_RETURN(std::vector<float> bias, source_.ReadFloats(*tensor));
       if (bias.size() != out.size()) {
-        return tensor->Error(
+        return source_.Error(
+            absl::StrCat("tensor ", name),
             absl::StrCat("has ", bias.size(), " elements for ", out.size(), " output features"));
       }
-      for (size_t i = 0; i < bias.size(); ++i) bias[i] = Rounded(tensor->dtype, bias[i] / out[i]);
+      for (size_t i = 0; i < bias.size(); ++i)
+        bias[i] = hf::RoundedTo(tensor->dtype, bias[i] / out[i]);
       layer_.rewritten_[name] = std::move(bias);
     }
     for (const FolderModule* module : consumers) layer_.scalings_[module->name].in = scales;

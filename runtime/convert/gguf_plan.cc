@@ -12,6 +12,7 @@
 #include "absl/strings/strip.h"
 #include "kernels/base/status_macros.h"
 #include "runtime/chat/chat_template_files.h"
+#include "runtime/convert/rope_rows.h"
 #include "runtime/formats/hf_config.h"
 #include "runtime/formats/scheme_table.h"
 #include "runtime/model/family.h"
@@ -134,22 +135,6 @@ absl::Status DescribeFolder(const Checkpoint& source, const ModelConfig& config,
   return absl::OkStatus();
 }
 
-/// How many rows of a tensor change places together.
-absl::StatusOr<int64_t> PairedRows(const Checkpoint& source, const ModelConfig& config,
-                                   const CheckpointTensor& tensor) {
-  MatrixPlace place;
-  if (!FindGgufFamily(config.architecture)->gguf_rope_adjacent) return 0;
-  if (!ParseName(tensor.name, ".weight", &place) && !ParseName(tensor.name, ".bias", &place)) {
-    return 0;
-  }
-  if (place.part != "attn_q" && place.part != "attn_k") return 0;
-  if (config.rope_dim == config.head_dim) return config.head_dim;
-  return source.Unsupported(
-      "partial_rotary_factor",
-      absl::StrCat("leaves ", config.rope_dim, " rotated of ", config.head_dim,
-                   " dimensions; in GGUF a ", config.architecture, " rotates all"));
-}
-
 absl::Status PlanFolder(const Checkpoint& source, const FormatMix& mix, bool requantize,
                         GgufPlan* plan) {
   QUANTD_ASSIGN_OR_RETURN(ModelConfig config, ReadModelConfig(source));
@@ -174,7 +159,7 @@ absl::Status PlanFolder(const Checkpoint& source, const FormatMix& mix, bool req
     planned.shape = tensor->shape;
     planned.tensor = tensor;
     QUANTD_ASSIGN_OR_RETURN(planned.to, types.Choose(*tensor, FloatScheme()));
-    QUANTD_ASSIGN_OR_RETURN(planned.paired_rows, PairedRows(source, config, *tensor));
+    QUANTD_ASSIGN_OR_RETURN(planned.paired_rows, PairedRows(source, config, tensor->name));
   }
   return absl::OkStatus();
 }
@@ -185,12 +170,6 @@ int64_t GgufTensorPlan::rows() const {
   int64_t rows = 1;
   for (size_t i = 1; i < shape.size(); ++i) rows *= shape[i];
   return rows;
-}
-
-int64_t GgufTensorPlan::SourceRow(int64_t row) const {
-  if (paired_rows == 0) return row;
-  const int64_t within = row % paired_rows;
-  return row - within + within % 2 * (paired_rows / 2) + within / 2;
 }
 
 absl::StatusOr<GgufPlan> PlanGguf(const Checkpoint& source, const FormatMix& mix, bool requantize) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "runtime/convert/rope_rows.h"
 #include "runtime/formats/format_mix.h"
 #include "runtime/formats/gguf.h"
 #include "runtime/formats/gguf_writer.h"
@@ -22,16 +23,14 @@ struct GgufTensorPlan {
   const GgufTensor* copied = nullptr;  ///< of the source, as it is
   const CheckpointTensor* tensor = nullptr;
   std::vector<float> values;
-  /// Not 0: in each group of so many rows (a head) what stands in halves comes in pairs, see
-  /// Family::gguf_rope_adjacent.
-  int64_t paired_rows = 0;
+  int64_t paired_rows = 0;  ///< see PairedRows
 
   int64_t cols() const { return shape[0]; }
   int64_t rows() const;  ///< product of the other dimensions
   bool is_vector() const { return shape.size() == 1; }
   uint64_t source_bytes() const { return tensor == nullptr ? 0 : tensor->bytes; }
   /// Where row `row` (of a vector: element) comes from.
-  int64_t SourceRow(int64_t row) const;
+  int64_t SourceRow(int64_t row) const { return HfRowOf(row, paired_rows); }
 };
 
 /// A GGUF file to be written.

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <memory>
 #include <utility>
@@ -35,19 +33,12 @@ struct Encoding {
   WeightScaling scaling;                   ///< of AWQ
 };
 
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (!file) return absl::UnavailableError(absl::StrCat(path, ": cannot read"));
-  return text;
-}
-
 class Job {
  public:
   Job(const FolderSource& source, const FolderScheme& scheme, ThreadPool& pool,
       const QuantizeFolderOptions& options)
       : source_(source), scheme_(scheme), pool_(pool), options_(options) {
-    for (const SafetensorsTensor* tensor : source.tensors()) total_bytes_ += tensor->bytes;
+    for (const FolderTensor& tensor : source.tensors()) total_bytes_ += tensor.stored_bytes;
   }
 
   absl::StatusOr<std::vector<QuantizedTensor>> Run(const OutputFolder& folder) {
@@ -63,7 +54,7 @@ class Job {
     QUANTD_RETURN_IF_ERROR(CopyOthers());
     QUANTD_RETURN_IF_ERROR(writer_->Finish());
     QUANTD_RETURN_IF_ERROR(WriteConfig(folder));
-    QUANTD_RETURN_IF_ERROR(folder.CopySideFiles(source_.directory()));
+    QUANTD_RETURN_IF_ERROR(source_.WriteSideFiles(folder));
     return std::move(results_);
   }
 
@@ -77,14 +68,14 @@ class Job {
 
   /// What is going to be written, in the order of the source.
   std::vector<SafetensorsEntry> Entries() {
-    absl::flat_hash_map<const SafetensorsTensor*, const FolderModule*> modules;
+    absl::flat_hash_map<const FolderTensor*, const FolderModule*> modules;
     for (const FolderModule& module : source_.modules()) modules.emplace(module.weight, &module);
     std::vector<SafetensorsEntry> entries;
-    for (const SafetensorsTensor* tensor : source_.tensors()) {
-      const auto module = modules.find(tensor);
+    for (const FolderTensor& tensor : source_.tensors()) {
+      const auto module = modules.find(&tensor);
       if (module == modules.end()) {
-        entries.push_back({tensor->name, tensor->dtype, tensor->shape});
-        others_.push_back(tensor);
+        entries.push_back({tensor.name, tensor.dtype, tensor.shape});
+        others_.push_back(&tensor);
         continue;
       }
       const FolderModule& m = *module->second;
@@ -239,7 +230,7 @@ class Job {
     }
     if (!absl::c_all_of(coded.scales, [](float scale) { return std::isfinite(scale); })) {
       return absl::InvalidArgumentError(
-          absl::StrCat(source_.directory().path(), ": tensor ", module.weight->name,
+          absl::StrCat(source_.path(), ": tensor ", module.weight->name,
                        ": holds a weight that is too large for the scales of ", scheme_.name));
     }
     const hf::PackOptions options = PackOptions(module);
@@ -312,9 +303,9 @@ class Job {
                           const WeightScaling& scaling) {
     QuantizedTensor result;
     result.name = module.weight->name;
-    result.from = DtypeName(module.weight->dtype);
+    result.from = module.weight->scheme;
     result.to = scheme_.name;
-    result.from_bytes = module.weight->bytes;
+    result.from_bytes = module.weight->stored_bytes;
     result.to_bytes = 0;
     result.weights = module.n * module.k;
     std::vector<float> row(static_cast<size_t>(coded.cols));
@@ -336,15 +327,19 @@ class Job {
   // --- The rest ---
 
   absl::Status CopyOthers() {
-    for (const SafetensorsTensor* tensor : others_) {
-      QUANTD_RETURN_IF_ERROR(tensor->CheckNotTruncated());
+    std::vector<uint8_t> buffer;
+    for (const FolderTensor* tensor : others_) {
+      QUANTD_ASSIGN_OR_RETURN(const absl::Span<const uint8_t> bytes,
+                              source_.ReadBytes(*tensor, &buffer));
       if (!rewritten_.contains(tensor->name)) {
-        QUANTD_RETURN_IF_ERROR(writer_->Write(tensor->name, tensor->span()));
+        QUANTD_RETURN_IF_ERROR(writer_->Write(tensor->name, bytes));
       }
       QuantizedTensor result;
       result.name = tensor->name;
-      result.from = result.to = DtypeName(tensor->dtype);
-      result.from_bytes = result.to_bytes = tensor->bytes;
+      result.from = tensor->scheme;
+      result.to = DtypeName(tensor->dtype);
+      result.from_bytes = tensor->stored_bytes;
+      result.to_bytes = bytes.size();
       result.weights = tensor->elements();
       results_.push_back(std::move(result));
       QUANTD_RETURN_IF_ERROR(Done(*tensor));
@@ -352,9 +347,9 @@ class Job {
     return absl::OkStatus();
   }
 
-  absl::Status Done(const SafetensorsTensor& tensor) {
-    tensor.GiveBack();
-    done_bytes_ += tensor.bytes;
+  absl::Status Done(const FolderTensor& tensor) {
+    source_.GiveBack(tensor);
+    done_bytes_ += tensor.stored_bytes;
     if (options_.progress && !options_.progress({done_bytes_, total_bytes_, tensor.name})) {
       return absl::CancelledError(absl::StrCat("cancelled after tensor ", tensor.name));
     }
@@ -363,9 +358,7 @@ class Job {
 
   /// The source's, as it is but for what says how weights are stored.
   absl::Status WriteConfig(const OutputFolder& folder) const {
-    const absl::StatusOr<std::string> path = source_.directory().Resolve(kConfigFile);
-    if (!path.ok()) return source_.Error(kConfigFile, path.status().message());
-    QUANTD_ASSIGN_OR_RETURN(const std::string text, ReadFile(*path));
+    QUANTD_ASSIGN_OR_RETURN(const std::string text, source_.ReadConfig());
     using Json = nlohmann::ordered_json;
     Json config = Json::parse(text, nullptr, /*allow_exceptions=*/false);
     if (!config.is_object()) return source_.Error(kConfigFile, "has changed, and is no JSON now");
@@ -379,8 +372,8 @@ class Job {
   ThreadPool& pool_;
   const QuantizeFolderOptions& options_;
   std::unique_ptr<SafetensorsModelWriter> writer_;
-  std::vector<const SafetensorsTensor*> others_;  ///< that are not quantized
-  absl::flat_hash_set<std::string> rewritten_;    ///< of them, those with new values
+  std::vector<const FolderTensor*> others_;     ///< that are not quantized
+  absl::flat_hash_set<std::string> rewritten_;  ///< of them, those with new values
   uint64_t done_bytes_ = 0, total_bytes_ = 0;
   std::vector<QuantizedTensor> results_;
 };
@@ -392,7 +385,7 @@ absl::Status CheckCalibration(const FolderSource& source, const FolderScheme& sc
   for (const FolderModule& module : source.modules()) {
     if (!module.expert || scheme.method != RoundingMethod::kAwq) continue;
     return absl::UnimplementedError(
-        absl::StrCat(source.directory().path(), ": tensor ", module.weight->name, ": ", scheme.name,
+        absl::StrCat(source.path(), ": tensor ", module.weight->name, ": ", scheme.name,
                      " of a mixture of experts is not supported; GPTQ, NF4, W8A8 and W4A16 are"));
   }
   if (options.calibration && options.calibration->model != nullptr) return absl::OkStatus();
@@ -408,9 +401,13 @@ absl::StatusOr<std::vector<QuantizedTensor>> QuantizeFolder(const std::string& s
                                                             ThreadPool& pool,
                                                             const QuantizeFolderOptions& options) {
   QUANTD_RETURN_IF_ERROR(CheckSettings(scheme, options.settings));
-  QUANTD_ASSIGN_OR_RETURN(const std::unique_ptr<FolderSource> opened, FolderSource::Open(source));
+  QUANTD_ASSIGN_OR_RETURN(const std::unique_ptr<FolderSource> opened,
+                          FolderSource::Open(source, options.requantize));
   QUANTD_RETURN_IF_ERROR(opened->CheckFits(scheme, options.settings));
   QUANTD_RETURN_IF_ERROR(CheckCalibration(*opened, scheme, options));
+  for (const std::string& note : opened->notes()) {
+    if (options.note) options.note(note);
+  }
   QUANTD_ASSIGN_OR_RETURN(const std::unique_ptr<OutputFolder> folder,
                           OutputFolder::Create(output, options.overwrite));
   QUANTD_ASSIGN_OR_RETURN(std::vector<QuantizedTensor> results,

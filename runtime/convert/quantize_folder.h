@@ -33,16 +33,21 @@ struct QuantizeFolderOptions {
   std::optional<FolderCalibration> calibration;
   uint64_t shard_bytes = 5'000'000'000;  ///< of the output's files
   bool overwrite = false;                ///< as for OutputFolder::Create
+  /// Of a GGUF file: also from weights that are quantized already; else that is an error.
+  bool requantize = false;
+  /// Told, before anything is written, what the output will not do as the source does.
+  std::function<void(const std::string& note)> note;
   /// Called after each tensor. Returning false cancels: no folder is left.
   std::function<bool(const QuantizeProgress&)> progress;
 };
 
-/// Quantizes the folder of a model in full precision to another folder, which the libraries that
-/// FolderScheme names read: the linear modules of the layers, experts included. Embeddings, the
-/// output, norms, biases and what picks experts stay as they are, but that AWQ folds scales into
-/// norms and biases. Uses every thread of the pool; memory is that of one matrix and, with a
-/// calibration, of its statistics. Errors: those of FolderSource::Open, CheckSettings, CheckFits,
-/// OutputFolder and MeasureInputs; INVALID_ARGUMENT when a calibration is missing; CANCELLED.
+/// Quantizes a model in full precision, a folder or a GGUF file, to another folder, which the
+/// libraries that FolderScheme names read: the linear modules of the layers, experts included.
+/// Embeddings, the output, norms, biases and what picks experts stay as they are, but that AWQ
+/// folds scales into norms and biases. Uses every thread of the pool; memory is that of one matrix
+/// and, with a calibration, of its statistics. Errors: those of FolderSource::Open, CheckSettings,
+/// CheckFits, OutputFolder and MeasureInputs; INVALID_ARGUMENT when a calibration is missing;
+/// CANCELLED.
 absl::StatusOr<std::vector<QuantizedTensor>> QuantizeFolder(const std::string& source,
                                                             const FolderScheme& scheme,
                                                             const std::string& output,

@@ -18,6 +18,17 @@ std::vector<uint8_t> RawBytes(const std::vector<T>& values) {
 
 }  // namespace
 
+float RoundedTo(Dtype dtype, float value) {
+  switch (dtype) {
+    case Dtype::kF16:
+      return HalfToFloat(FloatToHalf(value));
+    case Dtype::kBF16:
+      return BFloat16ToFloat(FloatToBFloat16(value));
+    default:
+      return value;
+  }
+}
+
 std::vector<uint8_t> FloatBytes(absl::Span<const float> values, Dtype dtype) {
   if (dtype == Dtype::kF32) return RawBytes(std::vector<float>(values.begin(), values.end()));
   QUANTD_CHECK(dtype == Dtype::kF16 || dtype == Dtype::kBF16, "floats of ours");

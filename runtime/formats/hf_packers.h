@@ -57,6 +57,9 @@ extern const Packer kGptqPacker;  // hf_pack_gptq.cc
 /// AWQ, version gemm, scales in F16.
 extern const Packer kAwqPacker;  // hf_pack_awq.cc
 
+/// `value` rounded to a float type: F32, F16 or BF16. What is too large becomes infinite.
+float RoundedTo(Dtype dtype, float value);
+
 /// The bytes of `values` in a float type.
 std::vector<uint8_t> FloatBytes(absl::Span<const float> values, Dtype dtype);
 

@@ -5,6 +5,7 @@
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 
@@ -65,27 +66,56 @@ constexpr Group kGemma3Parts[] = {kCommon, kSplit, kNormsOnBothSides, kQkNorms};
 constexpr Group kPhi3Parts[] = {kCommon, kFused, kNorms};
 
 // Mistral differs by its window, Mixtral by its experts, which the hyper-parameters tell.
-constexpr const char* kLlamaTypes[] = {"llama", "mistral", "mixtral"};
-constexpr const char* kQwen2Types[] = {"qwen2"};
-constexpr const char* kQwen3Types[] = {"qwen3"};
-constexpr const char* kQwen3MoeTypes[] = {"qwen3_moe"};
-constexpr const char* kGemma2Types[] = {"gemma2"};
-constexpr const char* kGemma3Types[] = {"gemma3_text"};
-constexpr const char* kPhi3Types[] = {"phi3"};
+using Biases = HfClass::Biases;
+using Windows = HfClass::Windows;
+constexpr HfClass kLlamaClasses[] = {
+    {.model_type = "llama",
+     .architecture = "LlamaForCausalLM",
+     .biases = Biases::kOfAttentionOrMlp},
+    {.model_type = "mistral", .architecture = "MistralForCausalLM", .windows = Windows::kAllLayers},
+    {.model_type = "mixtral", .architecture = "MixtralForCausalLM", .windows = Windows::kAllLayers},
+};
+constexpr HfClass kQwen2Classes[] = {{.model_type = "qwen2",
+                                      .architecture = "Qwen2ForCausalLM",
+                                      .biases = Biases::kOfQkv,
+                                      .windows = Windows::kByLayer,
+                                      .optional_window = true}};
+constexpr HfClass kQwen3Classes[] = {{.model_type = "qwen3",
+                                      .architecture = "Qwen3ForCausalLM",
+                                      .biases = Biases::kOfAttention,
+                                      .windows = Windows::kByLayer,
+                                      .optional_window = true}};
+constexpr HfClass kQwen3MoeClasses[] = {{.model_type = "qwen3_moe",
+                                         .architecture = "Qwen3MoeForCausalLM",
+                                         .biases = Biases::kOfAttention,
+                                         .windows = Windows::kAllLayers,
+                                         .optional_window = true}};
+constexpr HfClass kGemma2Classes[] = {{.model_type = "gemma2",
+                                       .architecture = "Gemma2ForCausalLM",
+                                       .biases = Biases::kOfAttention,
+                                       .windows = Windows::kByLayer}};
+constexpr HfClass kGemma3Classes[] = {{.model_type = "gemma3_text",
+                                       .architecture = "Gemma3ForCausalLM",
+                                       .biases = Biases::kOfAttention,
+                                       .windows = Windows::kByLayer}};
+constexpr HfClass kPhi3Classes[] = {{.model_type = "phi3",
+                                     .architecture = "Phi3ForCausalLM",
+                                     .windows = Windows::kAllLayers,
+                                     .partial_rotary = true}};
 
 constexpr Family kFamilies[] = {
     {.architecture = "llama",
-     .hf_model_types = kLlamaTypes,
+     .hf_classes = kLlamaClasses,
      .gguf_rope_adjacent = true,
      .parts = kLlamaParts},
-    {.architecture = "qwen2", .hf_model_types = kQwen2Types, .parts = kQwen2Parts},
-    {.architecture = "qwen3", .hf_model_types = kQwen3Types, .parts = kQwen3Parts, .qk_norm = true},
+    {.architecture = "qwen2", .hf_classes = kQwen2Classes, .parts = kQwen2Parts},
+    {.architecture = "qwen3", .hf_classes = kQwen3Classes, .parts = kQwen3Parts, .qk_norm = true},
     {.architecture = "qwen3moe",
-     .hf_model_types = kQwen3MoeTypes,
+     .hf_classes = kQwen3MoeClasses,
      .parts = kQwen3MoeParts,
      .qk_norm = true},
     {.architecture = "gemma2",
-     .hf_model_types = kGemma2Types,
+     .hf_classes = kGemma2Classes,
      .parts = kGemma2Parts,
      .activation = Activation::kGeluTanh,
      .post_norms = true,
@@ -97,7 +127,7 @@ constexpr Family kFamilies[] = {
      .logit_soft_cap = 30,
      .large_layers = 46},
     {.architecture = "gemma3",
-     .hf_model_types = kGemma3Types,
+     .hf_classes = kGemma3Classes,
      .parts = kGemma3Parts,
      .activation = Activation::kGeluTanh,
      .qk_norm = true,
@@ -107,7 +137,7 @@ constexpr Family kFamilies[] = {
      .window_period = 6,
      .local_rope_base = 10000,
      .large_layers = 62},
-    {.architecture = "phi3", .hf_model_types = kPhi3Types, .parts = kPhi3Parts, .fused = true},
+    {.architecture = "phi3", .hf_classes = kPhi3Classes, .parts = kPhi3Parts, .fused = true},
 };
 
 bool IsNumber(absl::string_view component) {
@@ -160,9 +190,33 @@ const Family* FindGgufFamily(absl::string_view architecture) {
 
 const Family* FindHfFamily(absl::string_view model_type) {
   for (const Family& family : kFamilies) {
-    if (absl::c_linear_search(family.hf_model_types, model_type)) return &family;
+    for (const HfClass& row : family.hf_classes) {
+      if (model_type == row.model_type) return &family;
+    }
   }
   return nullptr;
+}
+
+std::string HfModelTypes() {
+  std::vector<absl::string_view> types;
+  for (const Family& family : kFamilies) {
+    for (const HfClass& row : family.hf_classes) types.push_back(row.model_type);
+  }
+  return absl::StrJoin(types, ", ");
+}
+
+const HfClass& HfClassOf(const Family& family, const ModelConfig& config) {
+  const auto named = [&](absl::string_view type) -> const HfClass& {
+    return *absl::c_find_if(family.hf_classes,
+                            [&](const HfClass& row) { return row.model_type == type; });
+  };
+  if (family.hf_classes.size() == 1) return family.hf_classes[0];
+  if (config.experts > 0) return named("mixtral");
+  return named(config.window > 0 ? "mistral" : "llama");
+}
+
+bool HfNormLacksOne(const Family& family, absl::string_view name) {
+  return family.hf_norms_add_one && absl::EndsWith(name, "norm.weight");
 }
 
 std::optional<std::string> OurPartName(const Family& family, absl::string_view hf) {

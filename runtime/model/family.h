@@ -1,6 +1,7 @@
 #ifndef QUANTD_RUNTIME_MODEL_FAMILY_H_
 #define QUANTD_RUNTIME_MODEL_FAMILY_H_
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -18,11 +19,30 @@ struct PartName {
   const char* hf;
 };
 
+/// A model_type of config.json, and what its class in transformers can compute beside what all can.
+struct HfClass {
+  const char* model_type;
+  const char* architecture;  ///< of config.json: "LlamaForCausalLM"
+  enum class Biases : uint8_t {
+    kNone,
+    kOfQkv,             ///< Q, K and V always have them
+    kOfAttention,       ///< Q, K, V and the output have them, or none (attention_bias)
+    kOfAttentionOrMlp,  ///< and the same for the feed-forward block (mlp_bias)
+  } biases = Biases::kNone;
+  enum class Windows : uint8_t {
+    kNone,
+    kAllLayers,  ///< all layers have a window, or none
+    kByLayer,    ///< layer_types says which have one
+  } windows = Windows::kNone;
+  bool optional_window = false;  ///< used only if use_sliding_window says so
+  bool partial_rotary = false;   ///< partial_rotary_factor: some dimensions are not rotated
+};
+
 /// What distinguishes the families that share the Llama layer. ONE row per family in the table,
 /// whichever container a model comes in.
 struct Family {
   const char* architecture;  ///< general.architecture of GGUF, and the prefix of its keys
-  absl::Span<const char* const> hf_model_types;  ///< model_type of config.json
+  absl::Span<const HfClass> hf_classes;
   /// GGUF's converter permutes the rows of Q and K so that neighbours (2i, 2i + 1) are rotated
   /// together. Checkpoints of Hugging Face are as the model was trained: halves are rotated, in
   /// every family. Nothing else knows of the permutation; the forward pass does either.
@@ -51,6 +71,14 @@ absl::Span<const Family> Families();
 /// Null if the family is unknown.
 const Family* FindGgufFamily(absl::string_view architecture);
 const Family* FindHfFamily(absl::string_view model_type);
+/// Every model_type of config.json that a family has: "llama, mistral, ...".
+std::string HfModelTypes();
+/// The class that computes what `config` says: the family's only one or, of Llama's relatives, by
+/// window and experts.
+const HfClass& HfClassOf(const Family& family, const ModelConfig& config);
+
+/// Whether Hugging Face has the tensor that we call `name` less one (Family::hf_norms_add_one).
+bool HfNormLacksOne(const Family& family, absl::string_view name);
 
 /// Our name of a part that Hugging Face calls `hf` ("model.layers.3.mlp.up_proj" ->
 /// "blk.3.ffn_up"); nothing if the family has no such part. HfPartName is its inverse.

@@ -241,8 +241,7 @@ absl::StatusOr<std::vector<float>> HfCheckpoint::ReadFloats(const CheckpointTens
   const Place& place = places_[Index(tensor)];
   if (place.tensors.size() == 1) {
     QUANTD_ASSIGN_OR_RETURN(std::vector<float> values, quantd::ReadFloats(*place.tensors[0]));
-    if (family_ != nullptr && family_->hf_norms_add_one &&
-        absl::EndsWith(tensor.name, "norm.weight")) {
+    if (family_ != nullptr && HfNormLacksOne(*family_, tensor.name)) {
       for (float& value : values) value += 1;
     }
     return values;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numbers>
 #include <optional>
 #include <vector>
 
@@ -11,6 +10,7 @@
 #include "kernels/base/status_macros.h"
 #include "runtime/formats/file_error.h"
 #include "runtime/model/family.h"
+#include "runtime/model/llama3_scaling.h"
 
 namespace quantd {
 namespace {
@@ -181,17 +181,14 @@ absl::Status ReadYarn(const JsonValue& scaling, ModelConfig* config) {
 /// between it fades.
 absl::Status ReadLlama3(const JsonValue& scaling, ModelConfig* config) {
   config->rope_scaling = RopeScaling::kLlama3;
-  QUANTD_ASSIGN_OR_RETURN(const double factor, ReadFactor(scaling, "factor"));
-  QUANTD_ASSIGN_OR_RETURN(const double low, ReadFactor(scaling, "low_freq_factor"));
-  QUANTD_ASSIGN_OR_RETURN(const double high, ReadFactor(scaling, "high_freq_factor"));
+  QUANTD_ASSIGN_OR_RETURN(const float factor, ReadFactor(scaling, "factor"));
+  QUANTD_ASSIGN_OR_RETURN(const float low, ReadFactor(scaling, "low_freq_factor"));
+  QUANTD_ASSIGN_OR_RETURN(const float high, ReadFactor(scaling, "high_freq_factor"));
   if (low >= high) return scaling.Error("low_freq_factor must be below high_freq_factor");
   QUANTD_ASSIGN_OR_RETURN(const int32_t original, ReadOriginalContext(scaling, config->context));
-  for (int32_t pair = 0; pair < config->rope_dim / 2; ++pair) {
-    const double frequency = std::pow(double{config->rope_base}, -2.0 * pair / config->rope_dim);
-    const double turns = original * frequency / (2 * std::numbers::pi);
-    const double share = std::clamp((turns - low) / (high - low), 0.0, 1.0);
-    config->rope_factors.push_back(static_cast<float>(1 / ((1 - share) / factor + share)));
-  }
+  config->rope_factors =
+      Llama3Factors({.factor = factor, .low = low, .high = high, .original_context = original},
+                    config->rope_base, config->rope_dim);
   return absl::OkStatus();
 }
 
@@ -342,15 +339,9 @@ absl::Status ReadExperts(const JsonValue& object, ModelConfig* config) {
 }
 
 absl::Status UnknownFamily(const HfConfig& config) {
-  std::string known;
-  for (const Family& family : Families()) {
-    for (const char* type : family.hf_model_types) {
-      absl::StrAppend(&known, known.empty() ? "" : ", ", type);
-    }
-  }
   return UnsupportedError(config.path(), "model_type",
                           absl::StrCat("\"", Printable(config.model_type()),
-                                       "\" is not supported; supported are: ", known));
+                                       "\" is not supported; supported are: ", HfModelTypes()));
 }
 
 }  // namespace

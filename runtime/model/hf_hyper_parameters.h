@@ -1,6 +1,8 @@
 #ifndef QUANTD_RUNTIME_MODEL_HF_HYPER_PARAMETERS_H_
 #define QUANTD_RUNTIME_MODEL_HF_HYPER_PARAMETERS_H_
 
+#include <string>
+
 #include "absl/status/statusor.h"
 #include "runtime/formats/hf_config.h"
 #include "runtime/model/model_config.h"
@@ -11,6 +13,12 @@ namespace quantd {
 /// Errors: DATA_LOSS naming file and key; UNIMPLEMENTED naming the model_type, or a value, and what
 /// is supported.
 absl::StatusOr<ModelConfig> ReadHfHyperParameters(const HfConfig& config);
+
+/// The members of a config.json, an object, from which ReadHfHyperParameters gives `config` back
+/// and which transformers of both versions load. `checkpoint` is the model's, for its biases.
+/// Errors: UNIMPLEMENTED naming the key or tensor for what the class of transformers does not do.
+absl::StatusOr<std::string> WriteHfHyperParameters(const ModelConfig& config,
+                                                   const Checkpoint& checkpoint);
 
 }  // namespace quantd
 

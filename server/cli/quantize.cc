@@ -122,9 +122,12 @@ absl::StatusOr<FolderCalibration> CalibrateFolder(const QuantizeFlags& flags,
 
 absl::StatusOr<std::vector<QuantizedTensor>> WriteFolder(const QuantizeFlags& flags,
                                                          const FolderScheme& scheme,
-                                                         const RuntimeContext& runtime) {
+                                                         const RuntimeContext& runtime,
+                                                         std::vector<std::string>* notes) {
   QuantizeFolderOptions options;
   options.settings = flags.folder;
+  options.requantize = flags.requantize;
+  options.note = [&](const std::string& note) { notes->push_back(note); };
   options.overwrite = flags.overwrite;
   QUANTD_ASSIGN_OR_RETURN(const int64_t shard_bytes, ParseByteSize(flags.shard_size));
   options.shard_bytes = static_cast<uint64_t>(shard_bytes);
@@ -145,16 +148,10 @@ absl::Status CheckFolderFlags(const QuantizeFlags& flags, const FolderScheme& sc
     return absl::InvalidArgumentError(absl::StrCat(
         "pure: ", scheme.name, " leaves the output in the type of the model; leave it out"));
   }
-  if (flags.requantize) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "requantize: ", scheme.name, " is written from a model in F32, F16 or BF16 only"));
-  }
-  if (!std::filesystem::is_directory(flags.model)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        flags.model, ": --type ", scheme.name,
-        " is written from a folder of Hugging Face; of a GGUF file, as from a folder, can be "
-        "written: ",
-        FormatMix::Names()));
+  if (flags.requantize && std::filesystem::is_directory(flags.model)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("requantize: ", scheme.name,
+                     " is written from a folder in F32, F16 or BF16 only, or from a GGUF file"));
   }
   if (!scheme.calibrated() && !flags.calibration_text.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -201,7 +198,7 @@ absl::StatusOr<std::vector<QuantizedTensor>> Write(const QuantizeFlags& flags,
                                                    const OutputType& type,
                                                    const RuntimeContext& runtime,
                                                    std::vector<std::string>* notes) {
-  if (type.scheme != nullptr) return WriteFolder(flags, *type.scheme, runtime);
+  if (type.scheme != nullptr) return WriteFolder(flags, *type.scheme, runtime, notes);
   return WriteOutput(flags, flags.pure ? *type.mix : type.mix->WithFineOutput(), runtime, notes);
 }
 
@@ -297,10 +294,8 @@ void AddQuantize(CLI::App& app, CommandFn* run) {
   CLI::App* command =
       app.add_subcommand("quantize", "Write a model of full precision in a smaller format");
   command
-      ->add_option(
-          "model", flags->model,
-          "A .gguf file, or the folder of a Hugging Face model, which folders are written\n"
-          "from, in F32, F16 or BF16")
+      ->add_option("model", flags->model,
+                   "A .gguf file, or the folder of a Hugging Face model, in F32, F16 or BF16")
       ->required()
       ->type_name("MODEL");
   command->add_option("-o,--output", flags->output, "The .gguf file, or the folder, to write")
@@ -315,8 +310,8 @@ void AddQuantize(CLI::App& app, CommandFn* run) {
   command->add_flag("--pure", flags->pure,
                     "The output in TYPE too; else it is Q6_K where TYPE has fewer bits");
   command->add_flag("--requantize", flags->requantize,
-                    "Of a .gguf file: also from weights that are quantized already, with the\n"
-                    "errors of both");
+                    "Also from weights that are quantized already, with the errors of both; a\n"
+                    "folder is written from such a .gguf file only");
   AddTextFlags(command, flags.get());
   AddFolderFlags(command, flags.get());
   command->add_flag("--overwrite", flags->overwrite, "Replace the output if it exists");
@@ -330,7 +325,7 @@ void AddQuantize(CLI::App& app, CommandFn* run) {
       "error relative to that of the weights, LARGEST the largest error of one weight.\n"
       "A .gguf file of a folder gets its hyper-parameters, tokenizer and chat templates too, as "
       "other\n"
-      "programs read them.\n"
+      "programs read them, and so does a folder of a .gguf file.\n"
       "\n"
       "Examples:\n"
       "  quantd quantize model-f16.gguf -o model-Q4_K_M.gguf --type Q4_K_M\n"
@@ -339,6 +334,7 @@ void AddQuantize(CLI::App& app, CommandFn* run) {
       "  quantd quantize FOLDER -o model-Q4_K_M.gguf --type Q4_K_M\n"
       "  quantd quantize FOLDER -o model-bf16.gguf --type BF16\n"
       "  quantd quantize FOLDER -o FOLDER-NF4 --type NF4\n"
+      "  quantd quantize model-f16.gguf -o FOLDER-NF4 --type NF4\n"
       "  quantd quantize FOLDER -o FOLDER-GPTQ --type GPTQ --group-size 128 --act-order \\\n"
       "      --imatrix-text calibration.txt --eval-text heldout.txt");
   command->callback([=] { *run = [flags] { return Quantize(*flags); }; });

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Checks that the libraries that people load quantized models with read the folders that `quantd quantize` writes, and
-compute with them what quantd does: the logits behind some prompts, within 2e-2 of the largest.
+compute with them what quantd does: the logits behind some prompts, within 2e-2 of the largest, and, where the folder has
+a tokenizer.json, the token ids of the texts of tokenizers/texts.json, exactly.
 
     check_written_models.py --quantd build/release/bin/quantd FOLDER... [--sources SOURCES]
 
@@ -103,6 +104,20 @@ def quantd_logits(quantd, folder, tokens):
     return torch.tensor(json.loads(made.stdout)["logits_after_prompt"], dtype=torch.float64)
 
 
+def different_ids(quantd, folder):
+    """The texts, and of how many, that transformers gives other ids than quantd."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    entries = json.loads((pathlib.Path(__file__).parent / "tokenizers/texts.json").read_text())
+    texts = [entry["text"] for entry in entries if "text" in entry]
+    different = []
+    for text in texts:
+        command = [quantd, "tokenize", folder, "--special", "--json"]
+        made = subprocess.run(command, input=text.encode(), check=True, capture_output=True)
+        if json.loads(made.stdout) != tokenizer(text, add_special_tokens=False).input_ids:
+            different.append(text)
+    return different, len(texts)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("folders", nargs="+", type=pathlib.Path)
@@ -120,6 +135,10 @@ def main():
             error = max(error, ((ours - theirs[count - 1]).abs().max() / theirs[count - 1].abs().max()).item())
         print(f"{folder}: {error:.1e} of the largest logit")
         failed |= not error < TOLERANCE
+        if (folder / "tokenizer.json").exists():
+            different, count = different_ids(arguments.quantd, folder)
+            print(f"{folder}: {count - len(different)} of {count} texts have the same ids", *map(repr, different))
+            failed |= bool(different)
     sys.exit(failed)
 
 

@@ -38,16 +38,19 @@ class AwqLayerTest : public testing::TestWithParam<std::string> {
   absl::Status WriteScaled(const FolderSource& source, const std::vector<AwqLayer>& layers) {
     std::vector<SafetensorsEntry> entries;
     std::vector<std::vector<uint8_t>> data;
-    for (const SafetensorsTensor* tensor : source.tensors()) {
-      entries.push_back({tensor->name, tensor->dtype, tensor->shape});
-      data.emplace_back(tensor->data, tensor->data + tensor->bytes);
+    for (const FolderTensor& tensor : source.tensors()) {
+      entries.push_back({tensor.name, tensor.dtype, tensor.shape});
+      std::vector<uint8_t> buffer;
+      const auto bytes = source.ReadBytes(tensor, &buffer);
+      if (!bytes.ok()) return bytes.status();
+      data.emplace_back(bytes->begin(), bytes->end());
       for (const AwqLayer& layer : layers) {
-        const auto found = layer.rewritten().find(tensor->name);
+        const auto found = layer.rewritten().find(tensor.name);
         if (found == layer.rewritten().end()) continue;
-        data.back() = hf::FloatBytes(found->second, tensor->dtype);
+        data.back() = hf::FloatBytes(found->second, tensor.dtype);
       }
       for (const FolderModule& module : source.modules()) {
-        if (module.weight != tensor) continue;
+        if (module.weight != &tensor) continue;
         auto weights = source.ReadWeights(module, *model_.pool);
         if (!weights.ok()) return weights.status();
         for (int64_t i = 0; i < module.n * module.k; ++i) {

@@ -182,6 +182,20 @@ TEST_F(QuantizeFolderCommandTest, WritesAFolderAndTellsItsErrors) {
   EXPECT_THAT(kept.err, HasSubstr("exists; --overwrite replaces it"));
 }
 
+TEST_F(QuantizeFolderCommandTest, WritesAFolderOfAGgufFile) {
+  const CliResult result =
+      RunQuantd({"quantize", DemoModel("f16"), "-o", output_, "--type", "W8A8", "--json"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_LT(result.Json()["relative_error"].get<double>(), 0.01);
+  const auto ids = [](const std::string& model) {
+    return RunQuantd({"run", model, "-p", "ROMEO:", "-n", "5", "--greedy", "--json"}).Json()["ids"];
+  };
+  EXPECT_EQ(ids(output_), ids(DemoModel("f16")));
+  const CliResult again = RunQuantd({"quantize", DemoModel("Q8_0"), "-o", output_, "--type", "NF4",
+                                     "--requantize", "--overwrite"});
+  EXPECT_EQ(again.code, 0) << again.err;
+}
+
 TEST_F(QuantizeFolderCommandTest, PrintsATableForPeople) {
   const CliResult result = Run({"--type", "W4A16", "--group-size", "16"});
   ASSERT_EQ(result.code, 0) << result.err;
@@ -205,9 +219,11 @@ TEST_F(QuantizeFolderCommandTest, SaysWhatIsWrong) {
   EXPECT_THAT(wrong({"--type", "W4A16"}), HasSubstr("group-size 128 does not divide"));
   EXPECT_THAT(wrong({"--type", "Q4_0", "--bits", "3"}), HasSubstr("Q4_0 has no choice of them"));
   EXPECT_THAT(wrong({"--type", "Q9"}), HasSubstr("as folders of Hugging Face: NF4, W8A8"));
-  const CliResult gguf = RunQuantd({"quantize", DemoModel("f16"), "-o", output_, "--type", "AWQ"});
+  EXPECT_THAT(wrong({"--type", "W8A8", "--requantize"}),
+              HasSubstr("from a folder in F32, F16 or BF16 only, or from a GGUF file"));
+  const CliResult gguf = RunQuantd({"quantize", DemoModel("Q8_0"), "-o", output_, "--type", "NF4"});
   EXPECT_EQ(gguf.code, 2);
-  EXPECT_THAT(gguf.err, HasSubstr("--type AWQ is written from a folder of Hugging Face"));
+  EXPECT_THAT(gguf.err, HasSubstr("is Q8_0 already"));
   EXPECT_EQ(folder_.FileCount(), 0u);
 }
 
