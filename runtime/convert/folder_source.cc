@@ -103,7 +103,8 @@ class HfFolderSource final : public FolderSource {
   }
 
   absl::StatusOr<absl::Span<const uint8_t>> ReadBytes(const FolderTensor& tensor,
-                                                      std::vector<uint8_t>*) const override {
+                                                      std::vector<uint8_t>*,
+                                                      QuantizedTensor*) const override {
     const SafetensorsTensor& stored = Stored(tensor);
     QUANTD_RETURN_IF_ERROR(stored.CheckNotTruncated());
     return stored.span();

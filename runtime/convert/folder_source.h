@@ -15,6 +15,7 @@
 #include "runtime/convert/folder_schemes.h"
 #include "runtime/convert/input_statistics.h"
 #include "runtime/convert/output_folder.h"
+#include "runtime/convert/quantize_model.h"
 #include "runtime/formats/dtype.h"
 #include "runtime/model/family.h"
 
@@ -72,9 +73,11 @@ class FolderSource {
   absl::Status CheckFits(const FolderScheme& scheme, const FolderSettings& settings) const;
 
   /// The bytes of a tensor, of its dtype and shape: those of the source, or made in `buffer`, which
-  /// must then live as long. Errors: DATA_LOSS naming the tensor.
-  virtual absl::StatusOr<absl::Span<const uint8_t>> ReadBytes(
-      const FolderTensor& tensor, std::vector<uint8_t>* buffer) const = 0;
+  /// must then live as long. What is lost by that is added to the errors of `result`. Errors:
+  /// DATA_LOSS naming the tensor.
+  virtual absl::StatusOr<absl::Span<const uint8_t>> ReadBytes(const FolderTensor& tensor,
+                                                              std::vector<uint8_t>* buffer,
+                                                              QuantizedTensor* result) const = 0;
   /// The values of a norm or a bias.
   virtual absl::StatusOr<std::vector<float>> ReadFloats(const FolderTensor& tensor) const = 0;
   /// The weights of a module, [n, k].

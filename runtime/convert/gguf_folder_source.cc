@@ -41,15 +41,10 @@ const char* TorchName(Dtype dtype) {
   return dtype == Dtype::kF16 ? "float16" : dtype == Dtype::kBF16 ? "bfloat16" : "float32";
 }
 
-/// "model.norm" and ".weight" of "output_norm.weight". Of a stack of experts, the name of expert
-/// `part`.
-std::string HfName(const Family& family, absl::string_view ours, std::optional<int64_t> part) {
-  const size_t dot = ours.rfind('.');
-  std::string module(ours.substr(0, dot));
-  if (part) absl::StrAppend(&module, ".", *part);
-  const std::optional<std::string> name = HfPartName(family, module);
-  QUANTD_CHECK(name.has_value(), "the tensors of a family have names in both containers");
-  return absl::StrCat(*name, ours.substr(dot));
+/// The module of a tensor and the rest of its name: "blk.3.ffn_up" and ".weight".
+std::pair<absl::string_view, absl::string_view> SplitName(absl::string_view name) {
+  const size_t dot = name.rfind('.');
+  return {name.substr(0, dot), name.substr(dot)};
 }
 
 }  // namespace
@@ -60,6 +55,11 @@ GgufFolderSource::GgufFolderSource(std::unique_ptr<Checkpoint> checkpoint, const
 absl::StatusOr<std::unique_ptr<FolderSource>> GgufFolderSource::Open(const std::string& path,
                                                                      bool requantize) {
   QUANTD_ASSIGN_OR_RETURN(std::unique_ptr<Checkpoint> checkpoint, Checkpoint::Open(path));
+  return Of(std::move(checkpoint), requantize);
+}
+
+absl::StatusOr<std::unique_ptr<FolderSource>> GgufFolderSource::Of(
+    std::unique_ptr<Checkpoint> checkpoint, bool requantize) {
   QUANTD_CHECK(checkpoint->gguf() != nullptr, "the caller knows it from a folder");
   QUANTD_ASSIGN_OR_RETURN(const ModelConfig config, ReadModelConfig(*checkpoint));
   std::unique_ptr<GgufFolderSource> source(
@@ -80,13 +80,14 @@ absl::Status GgufFolderSource::Describe(const ModelConfig& config, bool requanti
           " already; quantize from the model in F16, BF16 or F32, since errors add up, or ask for "
           "it (requantize)"));
     }
-    QUANTD_RETURN_IF_ERROR(AddTensor(config, *tensor, dtype, &tensors));
+    QUANTD_RETURN_IF_ERROR(AddTensor(config, spec, *tensor, dtype, &tensors));
   }
   QUANTD_RETURN_IF_ERROR(SetTensors(std::move(tensors)));
   return DescribeText(config);
 }
 
-/// The type of most weights; of those that are quantized, F16.
+/// The type of most weights, and then of all: libraries do not convert what they load. Of those
+/// that are quantized, F16.
 Dtype GgufFolderSource::ModelDtype() const {
   std::array<uint64_t, kFloats.size()> weights = {};
   for (const CheckpointTensor& tensor : checkpoint_->tensors()) {
@@ -99,48 +100,31 @@ Dtype GgufFolderSource::ModelDtype() const {
                                      weights.begin())];
 }
 
-absl::Status GgufFolderSource::AddTensor(const ModelConfig& config, const CheckpointTensor& tensor,
-                                         Dtype dtype, std::vector<FolderTensor>* tensors) {
+absl::Status GgufFolderSource::AddTensor(const ModelConfig& config, const TensorSpec& spec,
+                                         const CheckpointTensor& tensor, Dtype dtype,
+                                         std::vector<FolderTensor>* tensors) {
   Place place;
   place.tensor = &tensor;
   place.lacks_one = HfNormLacksOne(family(), tensor.name);
   QUANTD_ASSIGN_OR_RETURN(place.paired, PairedRows(*checkpoint_, config, tensor.name));
   FolderTensor made;
   made.scheme = tensor.scheme;
-  QUANTD_ASSIGN_OR_RETURN(made.dtype, DtypeOf(tensor, place, dtype));
-  const bool stacked = tensor.shape.size() == 3;
-  const int64_t parts = stacked ? tensor.shape[2] : 1;
-  made.stored_bytes = tensor.bytes / static_cast<uint64_t>(parts);
-  for (int64_t part = 0; part < parts; ++part) {
-    made.name =
-        HfName(family(), tensor.name, stacked ? std::optional<int64_t>(part) : std::nullopt);
-    made.shape = {tensor.cols()};
-    if (tensor.shape.size() > 1) made.shape = {tensor.shape[1], tensor.cols()};
-    place.first_row = part * tensor.rows() / parts;
+  made.dtype = dtype;
+  const auto [module, suffix] = SplitName(tensor.name);
+  const std::optional<std::string> name = HfPartName(family(), module);
+  made.shape = {spec.cols};
+  if (!spec.vector) made.shape = {spec.rows / spec.parts, spec.cols};
+  made.stored_bytes = tensor.bytes / static_cast<uint64_t>(spec.parts);
+  for (int64_t part = 0; part < spec.parts; ++part) {
+    // Experts are one tensor, even if there is one of them.
+    const std::optional<std::string> expert = HfPartName(family(), absl::StrCat(module, ".", part));
+    QUANTD_CHECK(name || expert, "the tensors of a family have names in both containers");
+    made.name = absl::StrCat(name ? *name : *expert, suffix);
+    place.first_row = part * spec.rows / spec.parts;
     tensors->push_back(made);
     places_.push_back(place);
   }
   return absl::OkStatus();
-}
-
-/// The tensor's own type, or the model's where a vector, or the matrix that picks experts, was
-/// widened to F32, as converters to GGUF do, and is exact in it.
-absl::StatusOr<Dtype> GgufFolderSource::DtypeOf(const CheckpointTensor& tensor, const Place& place,
-                                                Dtype dtype) const {
-  const Dtype own = FloatDtype(tensor).value_or(dtype);
-  const bool router = absl::EndsWith(tensor.name, ".ffn_gate_inp.weight");
-  if (own != Dtype::kF32 || dtype == Dtype::kF32 || (tensor.shape.size() > 1 && !router)) {
-    return own;
-  }
-  std::vector<float> values;
-  if (router) {
-    QUANTD_ASSIGN_OR_RETURN(values, checkpoint_->ReadFloats(tensor));
-  } else {
-    QUANTD_ASSIGN_OR_RETURN(values, ReadVector(place));
-  }
-  const bool exact = std::all_of(values.begin(), values.end(),
-                                 [&](float value) { return hf::RoundedTo(dtype, value) == value; });
-  return exact ? dtype : own;
 }
 
 absl::StatusOr<std::vector<float>> GgufFolderSource::ReadVector(const Place& place) const {
@@ -158,14 +142,34 @@ absl::Status GgufFolderSource::ReadRow(const Place& place, const TensorRows& row
   return rows.Read(place.first_row + GgufRowOf(row, place.paired), decoded, out);
 }
 
+/// Appends values in the type of the tensor.
+absl::Status GgufFolderSource::Round(const FolderTensor& tensor, absl::Span<const float> values,
+                                     std::vector<uint8_t>* buffer, QuantizedTensor* result) const {
+  for (const float value : values) {
+    const float rounded = hf::RoundedTo(tensor.dtype, value);
+    if (!std::isfinite(rounded)) {
+      return Error(absl::StrCat("tensor ", places_[Index(tensor)].tensor->stored),
+                   absl::StrCat("holds ", value, ", too large for ", DtypeName(tensor.dtype)));
+    }
+    const double error = std::fabs(double{rounded} - value);
+    result->squared_error += error * error;
+    result->squared_sum += double{value} * value;
+    result->max_error = std::max(result->max_error, error);
+  }
+  const std::vector<uint8_t> bytes = hf::FloatBytes(values, tensor.dtype);
+  buffer->insert(buffer->end(), bytes.begin(), bytes.end());
+  return absl::OkStatus();
+}
+
 absl::StatusOr<absl::Span<const uint8_t>> GgufFolderSource::ReadBytes(
-    const FolderTensor& tensor, std::vector<uint8_t>* buffer) const {
+    const FolderTensor& tensor, std::vector<uint8_t>* buffer, QuantizedTensor* result) const {
   const Place& place = places_[Index(tensor)];
   const GgufTensor& stored = *checkpoint_->gguf()->FindTensor(place.tensor->name);
   QUANTD_RETURN_IF_ERROR(checkpoint_->gguf()->CheckNotTruncated(stored));
+  buffer->clear();
   if (tensor.shape.size() == 1) {
     QUANTD_ASSIGN_OR_RETURN(const std::vector<float> values, ReadVector(place));
-    *buffer = hf::FloatBytes(values, tensor.dtype);
+    QUANTD_RETURN_IF_ERROR(Round(tensor, values, buffer, result));
     return *buffer;
   }
   const int64_t row_count = tensor.shape[0], cols = tensor.shape[1];
@@ -175,18 +179,11 @@ absl::StatusOr<absl::Span<const uint8_t>> GgufFolderSource::ReadBytes(
                                static_cast<size_t>(row_count) * row_bytes);
   }
   QUANTD_ASSIGN_OR_RETURN(const TensorRows rows, TensorRows::Open(*checkpoint_, *place.tensor));
-  buffer->clear();
   QuantTensor decoded;
   std::vector<float> values(static_cast<size_t>(cols));
   for (int64_t row = 0; row < row_count; ++row) {
     QUANTD_RETURN_IF_ERROR(ReadRow(place, rows, row, &decoded, values.data()));
-    for (const float value : values) {
-      if (std::isfinite(hf::RoundedTo(tensor.dtype, value))) continue;
-      return Error(absl::StrCat("tensor ", place.tensor->stored),
-                   absl::StrCat("holds a weight that is too large for ", DtypeName(tensor.dtype)));
-    }
-    const std::vector<uint8_t> bytes = hf::FloatBytes(values, tensor.dtype);
-    buffer->insert(buffer->end(), bytes.begin(), bytes.end());
+    QUANTD_RETURN_IF_ERROR(Round(tensor, values, buffer, result));
   }
   return *buffer;
 }

@@ -10,21 +10,27 @@
 #include "runtime/convert/tensor_rows.h"
 #include "runtime/formats/gguf.h"
 #include "runtime/model/checkpoint.h"
+#include "runtime/model/weights.h"
 
 namespace quantd {
 
 /// A GGUF file seen as the folder that it could have been made of, the inverse of PlanGguf: names
 /// of Hugging Face, experts one by one, rows of Q and K where they are trained, Gemma's norms less
-/// one; config.json, generation_config.json and the tokenizer's files written anew.
+/// one, and all in one type, which libraries expect; config.json, generation_config.json and the
+/// tokenizer's files written anew.
 class GgufFolderSource final : public FolderSource {
  public:
   /// Errors: those of Checkpoint::Open, ReadModelConfig, WriteHfHyperParameters and GgufToHf;
   /// INVALID_ARGUMENT naming the first tensor that is quantized already, unless `requantize`.
   static absl::StatusOr<std::unique_ptr<FolderSource>> Open(const std::string& path,
                                                             bool requantize);
+  /// Of a GGUF file that was opened already.
+  static absl::StatusOr<std::unique_ptr<FolderSource>> Of(std::unique_ptr<Checkpoint> checkpoint,
+                                                          bool requantize);
 
   absl::StatusOr<absl::Span<const uint8_t>> ReadBytes(const FolderTensor& tensor,
-                                                      std::vector<uint8_t>* buffer) const override;
+                                                      std::vector<uint8_t>* buffer,
+                                                      QuantizedTensor* result) const override;
   absl::StatusOr<std::vector<float>> ReadFloats(const FolderTensor& tensor) const override;
   absl::StatusOr<std::vector<float>> ReadWeights(const FolderModule& module,
                                                  ThreadPool& pool) const override;
@@ -49,11 +55,12 @@ class GgufFolderSource final : public FolderSource {
   absl::Status Describe(const ModelConfig& config, bool requantize);
   absl::Status DescribeText(const ModelConfig& config);
   Dtype ModelDtype() const;
-  absl::Status AddTensor(const ModelConfig& config, const CheckpointTensor& tensor, Dtype dtype,
+  absl::Status AddTensor(const ModelConfig& config, const TensorSpec& spec,
+                         const CheckpointTensor& tensor, Dtype dtype,
                          std::vector<FolderTensor>* tensors);
-  absl::StatusOr<Dtype> DtypeOf(const CheckpointTensor& tensor, const Place& place,
-                                Dtype dtype) const;
   absl::StatusOr<std::vector<float>> ReadVector(const Place& place) const;
+  absl::Status Round(const FolderTensor& tensor, absl::Span<const float> values,
+                     std::vector<uint8_t>* buffer, QuantizedTensor* result) const;
   absl::Status ReadRow(const Place& place, const TensorRows& rows, int64_t row,
                        QuantTensor* decoded, float* out) const;
 

@@ -329,18 +329,19 @@ class Job {
   absl::Status CopyOthers() {
     std::vector<uint8_t> buffer;
     for (const FolderTensor* tensor : others_) {
+      QuantizedTensor result;
       QUANTD_ASSIGN_OR_RETURN(const absl::Span<const uint8_t> bytes,
-                              source_.ReadBytes(*tensor, &buffer));
+                              source_.ReadBytes(*tensor, &buffer, &result));
       if (!rewritten_.contains(tensor->name)) {
         QUANTD_RETURN_IF_ERROR(writer_->Write(tensor->name, bytes));
       }
-      QuantizedTensor result;
       result.name = tensor->name;
       result.from = tensor->scheme;
       result.to = DtypeName(tensor->dtype);
       result.from_bytes = tensor->stored_bytes;
       result.to_bytes = bytes.size();
       result.weights = tensor->elements();
+      result.aside = true;
       results_.push_back(std::move(result));
       QUANTD_RETURN_IF_ERROR(Done(*tensor));
     }

@@ -43,6 +43,8 @@ struct QuantizedTensor {
   double squared_error = 0;  ///< sum over the weights
   double squared_sum = 0;    ///< of the source's weights
   double max_error = 0;      ///< largest of one weight
+  /// Not one of those that the scheme is for: only rounded to the float type of the others.
+  bool aside = false;
 
   bool quantized() const;  ///< its weights were rounded to another type
   /// Root mean square of the error, relative to that of the weights.

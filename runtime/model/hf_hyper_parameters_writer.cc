@@ -55,7 +55,8 @@ class ConfigWriter {
     QUANTD_RETURN_IF_ERROR(WriteRope());
     QUANTD_RETURN_IF_ERROR(WriteExperts());
     json_["tie_word_embeddings"] = config_.tied_output;
-    return json_.dump();
+    // The name may be anything.
+    return json_.dump(-1, ' ', false, Json::error_handler_t::replace);
   }
 
  private:

@@ -116,6 +116,7 @@ class Converter {
       if (name.empty() || ids_.contains(name)) {
         if (!name.empty() && type(id) != TokenType::kUnused) doubles.push_back(absl::StrCat(id));
         name = Unused(id);
+        while (ids_.contains(name)) name += '_';
       }
       ids_.emplace(name, id);
       names_.push_back(std::move(name));

@@ -27,6 +27,7 @@ Totals SumUp(const std::vector<QuantizedTensor>& tensors) {
     totals.from_bytes += tensor.from_bytes;
     totals.to_bytes += tensor.to_bytes;
     totals.weights += tensor.weights;
+    if (tensor.aside) continue;
     totals.quantized.squared_error += tensor.squared_error;
     totals.quantized.squared_sum += tensor.squared_sum;
     totals.quantized.max_error = std::max(totals.quantized.max_error, tensor.max_error);

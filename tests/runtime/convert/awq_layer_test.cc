@@ -41,7 +41,8 @@ class AwqLayerTest : public testing::TestWithParam<std::string> {
     for (const FolderTensor& tensor : source.tensors()) {
       entries.push_back({tensor.name, tensor.dtype, tensor.shape});
       std::vector<uint8_t> buffer;
-      const auto bytes = source.ReadBytes(tensor, &buffer);
+      QuantizedTensor result;
+      const auto bytes = source.ReadBytes(tensor, &buffer, &result);
       if (!bytes.ok()) return bytes.status();
       data.emplace_back(bytes->begin(), bytes->end());
       for (const AwqLayer& layer : layers) {

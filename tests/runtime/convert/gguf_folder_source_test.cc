@@ -19,6 +19,7 @@
 #include "runtime/model/hf_hyper_parameters.h"
 #include "runtime/tokenizer/tokenizer.h"
 #include "tests/runtime/model/model_fixture.h"
+#include "tests/runtime/model/tiny_model.h"
 #include "tests/support/temporary_folder.h"
 
 namespace quantd {
@@ -129,10 +130,12 @@ TEST_F(GgufFolderSourceTest, GivesTheFolderOfEveryFamilyBack) {
       const std::vector<uint8_t> wanted = Values(*folder, tensor);
       EXPECT_TRUE(Values(*gguf, *found) == wanted) << tensor.name;
       std::vector<uint8_t> buffer;
-      const auto bytes = gguf->ReadBytes(*found, &buffer);
+      QuantizedTensor result;
+      const auto bytes = gguf->ReadBytes(*found, &buffer, &result);
       ASSERT_TRUE(bytes.ok()) << bytes.status();
       EXPECT_TRUE(std::equal(bytes->begin(), bytes->end(), wanted.begin(), wanted.end()))
           << tensor.name;
+      EXPECT_EQ(result.max_error, 0) << tensor.name;
     }
   }
 }
@@ -173,6 +176,15 @@ TEST_F(GgufFolderSourceTest, OtherScalingsAndTypesToo) {
 
 TEST_F(GgufFolderSourceTest, TheDemoModelKeepsItsTokenizer) {
   const std::string demo = SourcePath("config/models/shakespeare-6m-f16.gguf");
+  const auto source = Open(demo);
+  // Its norms are in F32, and not exact in F16; libraries expect one type.
+  const FolderTensor& norm = *source->Find("model.norm.weight");
+  EXPECT_EQ(norm.dtype, Dtype::kF16);
+  std::vector<uint8_t> buffer;
+  QuantizedTensor result;
+  ASSERT_TRUE(source->ReadBytes(norm, &buffer, &result).ok());
+  EXPECT_GT(result.RelativeError(), 0);
+  EXPECT_LT(result.RelativeError(), 1e-3);
   Quantized(demo, "W8A8");
   EXPECT_TRUE(notes_.empty());
   const auto before = Tokenizer::Open(demo), after = Tokenizer::Open(output_);
@@ -234,6 +246,70 @@ TEST_F(GgufFolderSourceTest, IsCalibratedLikeAFolder) {
     }
     EXPECT_LT(std::sqrt(squares / sum), 0.4);
   }
+}
+
+/// What files of other programs may hold.
+TEST_F(GgufFolderSourceTest, OddFilesToo) {
+  // A name that is no UTF-8; norms with two dimensions.
+  TinyModel tiny;
+  tiny.keys.SetString("general.name", "\xff\"\\");
+  tiny.Tensor("blk.1.attn_norm.weight").shape = {12, 1};
+  tiny.keys.SetString("tokenizer.ggml.model", "none");
+  auto source = GgufFolderSource::Of(tiny.Open(), /*requantize=*/false);
+  ASSERT_TRUE(source.ok()) << source.status();
+  EXPECT_EQ((*source)->Find("model.layers.1.input_layernorm.weight")->shape,
+            std::vector<int64_t>{12});
+  EXPECT_EQ(Config(**source).layers, 2);
+  EXPECT_THAT((*source)->notes(), testing::ElementsAre(HasSubstr("holds no tokenizer")));
+  // One expert, which is no stack.
+  tiny.keys.SetUint32("llama.expert_count", 1);
+  tiny.keys.SetUint32("llama.expert_used_count", 1);
+  for (const std::string layer : {"blk.0.", "blk.1."}) {
+    tiny.Add(layer + "ffn_gate_inp.weight", {12, 1});
+    for (const char* part : {"ffn_gate", "ffn_up", "ffn_down"}) {
+      const std::vector<int64_t> shape = tiny.Tensor(layer + part + ".weight").shape;
+      tiny.Remove(layer + part + ".weight");
+      tiny.Add(layer + part + "_exps.weight", shape);
+    }
+  }
+  source = GgufFolderSource::Of(tiny.Open(), /*requantize=*/false);
+  ASSERT_TRUE(source.ok()) << source.status();
+  EXPECT_NE((*source)->Find("model.layers.1.block_sparse_moe.experts.0.w3.weight"), nullptr);
+  EXPECT_EQ(Config(**source).experts, 1);
+}
+
+TEST_F(GgufFolderSourceTest, WhatTransformersDoesNotComputeIsRefusedByName) {
+  const auto refusal = [](TinyModel* tiny) {
+    tiny->keys.SetString("tokenizer.ggml.model", "none");
+    const absl::Status status = GgufFolderSource::Of(tiny->Open(), false).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented) << status;
+    return std::string(status.message());
+  };
+  TinyModel biased;
+  biased.Add("blk.0.attn_q.bias", {12});
+  EXPECT_THAT(refusal(&biased),
+              HasSubstr("tensor blk.0.attn_q.bias: LlamaForCausalLM has no such bias"));
+  biased.Add("blk.0.attn_output.bias", {12});
+  EXPECT_THAT(refusal(&biased),
+              HasSubstr("tensor blk.0.attn_k.bias: LlamaForCausalLM needs it, but it is missing"));
+  TinyModel partial;
+  partial.keys.SetUint32("llama.rope.dimension_count", 2);
+  EXPECT_THAT(refusal(&partial), HasSubstr("rope.dimension_count: leaves 2 rotated of 4"));
+  TinyModel divided;
+  divided.Add("rope_freqs.weight", {2});
+  divided.tensors.back().value = [](int64_t i) { return 3.0f - static_cast<float>(i); };
+  EXPECT_THAT(refusal(&divided), HasSubstr("rope_freqs.weight: LlamaForCausalLM has no scaling"));
+  TinyModel windows;
+  windows.keys.SetUint32("llama.attention.sliding_window", 8);
+  windows.keys.SetUint32("llama.attention.sliding_window_pattern", 2);
+  EXPECT_THAT(refusal(&windows),
+              HasSubstr("sliding_window_pattern: MistralForCausalLM has one window for all"));
+  TinyModel capped;
+  capped.keys.SetFloat32("llama.final_logit_softcapping", 30);
+  EXPECT_THAT(refusal(&capped), HasSubstr("final_logit_softcapping: LlamaForCausalLM has no soft"));
+  TinyModel sharpened;
+  sharpened.keys.SetFloat32("llama.rope.scaling.attn_factor", 1.5f);
+  EXPECT_THAT(refusal(&sharpened), HasSubstr("rope.scaling.attn_factor"));
 }
 
 }  // namespace
