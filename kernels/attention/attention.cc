@@ -112,7 +112,7 @@ constexpr AttentionKernel kKernels[] = {
     Kernel<isa_reference::kAttention, KvType::kF16>("attention_f16_reference", Isa::kReference),
     Kernel<isa_reference::kAttention, KvType::kBf16>("attention_bf16_reference", Isa::kReference),
     Kernel<isa_reference::kAttention, KvType::kInt8>("attention_int8_reference", Isa::kReference),
-#if defined(__x86_64__)
+#if defined(QUANTD_ISA_KERNELS)
     Kernel<isa_avx2::kAttention, KvType::kF32>("attention_f32_avx2", Isa::kAvx2),
     Kernel<isa_avx2::kAttention, KvType::kF16>("attention_f16_avx2", Isa::kAvx2),
     Kernel<isa_avx2::kAttention, KvType::kBf16>("attention_bf16_avx2", Isa::kAvx2),

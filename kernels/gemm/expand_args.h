@@ -23,7 +23,7 @@ struct ExpandArgs {
 
 using ExpandRun = void (*)(const ExpandArgs& args);
 
-#if defined(__x86_64__)
+#if defined(QUANTD_ISA_KERNELS)
 namespace isa_avx2 {
 void ExpandGroup(const ExpandArgs& args);
 }

@@ -23,7 +23,7 @@ struct IsaColumn {
   int64_t wide_m;        ///< from how many input rows on the `wide` kernels pay, measured
 };
 
-#if defined(__x86_64__)
+#if defined(QUANTD_ISA_KERNELS)
 template <KernelRuns (*... kFamilies)(PackedFormat)>
 KernelRuns FirstOf(PackedFormat format) {
   KernelRuns found{nullptr, nullptr, nullptr};
@@ -33,7 +33,7 @@ KernelRuns FirstOf(PackedFormat format) {
 #endif
 
 constexpr IsaColumn kColumns[] = {
-#if defined(__x86_64__)
+#if defined(QUANTD_ISA_KERNELS)
     {Isa::kAmx,
      FirstOf<isa_amx::FloatRuns, isa_amx::BlockRuns, isa_amx::TwoLevelRuns, isa_amx::AffineRuns>,
      "tdpbf16ps on tiles of 16 x 32", "tdpbssd on tiles of 16 x 32", true, Arithmetic::kBf16Tiles,
@@ -166,7 +166,7 @@ const std::vector<GemmKernel>& GemmTable() {
 
 const std::vector<Quantizer>& Quantizers() {
   static const auto* const quantizers = new std::vector<Quantizer> {
-#if defined(__x86_64__)
+#if defined(QUANTD_ISA_KERNELS)
     {Isa::kAvx512Vnni, isa_avx512vnni::QuantizeRow}, {Isa::kAvx2, isa_avx2::QuantizeRow},
 #endif
         {Isa::kReference, QuantizeRow},

@@ -85,7 +85,7 @@ void RunGroups(const NaivePart& part, int64_t begin, int64_t end) {
 
 const std::vector<Expander>& Expanders() {
   static const auto* const expanders = new std::vector<Expander> {
-#if defined(__x86_64__)
+#if defined(QUANTD_ISA_KERNELS)
     {Isa::kAvx512Vnni, isa_avx512vnni::ExpandGroup}, {Isa::kAvx2, isa_avx2::ExpandGroup},
 #endif
         {Isa::kReference, ExpandRows},

@@ -38,7 +38,7 @@ struct Peak {
 // Best first for each limit.
 const std::vector<Peak>& Peaks() {
   static const auto* const peaks = new std::vector<Peak> {
-#if defined(__x86_64__)
+#if defined(QUANTD_ISA_KERNELS)
     {Isa::kAmx, isa_amx::MultiplyBytes, 2 * 16 * 16 * 64, &MachineLimits::int8_ops_per_s},
         {Isa::kAmx, isa_amx::MultiplyPairs, 2 * 16 * 16 * 32, &MachineLimits::bf16_ops_per_s},
         {Isa::kAvx512Bf16, isa_avx512bf16::MultiplyPairs, 64, &MachineLimits::bf16_ops_per_s},

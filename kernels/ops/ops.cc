@@ -9,7 +9,7 @@ constexpr OpTable kReferenceOps = {
     Isa::kReference,        "ops_reference",       isa_reference::RmsNorm,
     isa_reference::Rope,    isa_reference::Swiglu, isa_reference::Geglu,
     isa_reference::SoftCap, isa_reference::Add,    isa_reference::Softmax};
-#if defined(__x86_64__)
+#if defined(QUANTD_ISA_KERNELS)
 constexpr OpTable kAvx2Ops = {Isa::kAvx2,        "ops_avx2",       isa_avx2::RmsNorm,
                               isa_avx2::Rope,    isa_avx2::Swiglu, isa_avx2::Geglu,
                               isa_avx2::SoftCap, isa_avx2::Add,    isa_avx2::Softmax};
@@ -24,7 +24,7 @@ constexpr OpTable kAvx512Ops = {
 const std::vector<const OpTable*>& OpTables() {
   static const auto* const tables = new std::vector<const OpTable*> {
     &kReferenceOps,
-#if defined(__x86_64__)
+#if defined(QUANTD_ISA_KERNELS)
         &kAvx2Ops, &kAvx512Ops,
 #endif
   };

@@ -16,7 +16,7 @@ struct KernelRuns {
   GemmRun wide;  ///< many rows: slabs of weights are expanded first; null where that gains nothing
 };
 
-#if defined(__x86_64__)
+#if defined(QUANTD_ISA_KERNELS)
 namespace isa_avx2 {
 KernelRuns FloatRuns(PackedFormat format);
 KernelRuns BlockRuns(PackedFormat format);

@@ -14,7 +14,7 @@ inline constexpr int kPeakSums = 12;  ///< independent ones, to hide the latency
 /// compiler that the result is not used.
 using PeakLoop = void (*)(int64_t rounds);
 
-#if defined(__x86_64__)
+#if defined(QUANTD_ISA_KERNELS)
 namespace isa_avx2 {
 void MultiplyBytes(int64_t rounds);   ///< vpmaddubsw, vpmaddwd, vpaddd on 32 bytes
 void MultiplyFloats(int64_t rounds);  ///< fma on 8 floats
