@@ -16,6 +16,7 @@
 #include "kernels/gemm/reference.h"
 #include "kernels/gemm/rows32.h"
 #include "tests/kernels/gemm/gemm_test_util.h"
+#include "tests/support/guarded.h"
 
 namespace quantd {
 namespace {
@@ -24,13 +25,14 @@ constexpr int64_t kMaxM = 53;
 constexpr int64_t kMaxN = 48;
 constexpr float kCanary = -12345.5f;
 
-// A weight, packed, with input rows and what their product must be.
+// A weight, packed, with input rows and what their product must be. No kernel may read behind what
+// it is given: sanitizers see nothing of that, these files being compiled without.
 struct Problem {
   QuantTensor weight;
-  AlignedBuffer packed;
-  std::vector<float> x;  // [m, k]
-  std::vector<QuantizedBlock> q;
-  std::vector<uint16_t> bf16;
+  Guarded<uint8_t> packed;
+  Guarded<float> x;  // [m, k]
+  Guarded<QuantizedBlock> q;
+  Guarded<uint16_t> bf16;
   std::vector<double> expected;   // [m, n]
   std::vector<double> magnitude;  // [m, n], sum of |w x|: what rounding errors scale with
   std::vector<float> reference;   // [m, n], of the scalar reference
@@ -41,7 +43,7 @@ struct Problem {
   int64_t q_stride() const { return QuantizedBlocks(k()); }
 
   GemmArgs Args(int64_t use_m, int64_t use_n, float* y, int64_t y_stride) const {
-    return {packed.as<uint8_t>(),
+    return {packed.data(),
             (use_n + kGroupRows - 1) / kGroupRows,
             use_n,
             k(),
@@ -66,13 +68,13 @@ struct Problem {
   }
 };
 
-AlignedBuffer Pack(const QuantTensor& weight) {
+Guarded<uint8_t> Pack(const QuantTensor& weight) {
   const PackedFormat format = *ToPackedFormat(weight.format);
   const int span = PackedSpan(weight.format);
-  AlignedBuffer packed(Rows32Bytes(format, weight.rows, weight.cols, span));
+  Guarded<uint8_t> packed(Rows32Bytes(format, weight.rows, weight.cols, span));
   const int64_t group_bytes = Rows32GroupBytes(format, weight.cols, span);
   for (int64_t row = 0; row < weight.rows; row += kGroupRows) {
-    PackRows32(format, weight, row, packed.as<uint8_t>() + row / kGroupRows * group_bytes);
+    PackRows32(format, weight, row, packed.data() + row / kGroupRows * group_bytes);
   }
   return packed;
 }
@@ -81,15 +83,15 @@ double RoundedIf(bool rounded, float value) {
   return rounded ? BFloat16ToFloat(FloatToBFloat16(value)) : value;
 }
 
-Problem MakeProblem(QuantTensor weight, std::vector<float> x, Arithmetic arithmetic) {
+Problem MakeProblem(QuantTensor weight, const std::vector<float>& x, Arithmetic arithmetic) {
   Problem p;
   p.rounded = arithmetic != Arithmetic::kFull;
   p.weight = std::move(weight);
   p.packed = Pack(p.weight);
-  p.x = std::move(x);
+  p.x = Guarded<float>(x);
   p.m = static_cast<int64_t>(p.x.size()) / p.k();
-  p.q.resize(p.m * p.q_stride());
-  p.bf16.resize(p.m * Bf16Stride(p.k()));
+  p.q = Guarded<QuantizedBlock>(p.m * p.q_stride());
+  p.bf16 = Guarded<uint16_t>(p.m * Bf16Stride(p.k()));
   for (int64_t i = 0; i < p.m; ++i) {
     QuantizeRow(&p.x[i * p.k()], p.k(), &p.q[i * p.q_stride()]);
     RoundRow(&p.x[i * p.k()], p.k(), &p.bf16[i * Bf16Stride(p.k())]);
@@ -266,7 +268,7 @@ TEST_P(GemmKernelTest, LargerThanASlab) {
   const int span = PackedSpan(format());
   const int64_t n = 2 * (192 * 1024 / Rows32GroupBytes(packed_format, k, span)) * kGroupRows + 21;
   const QuantTensor w = RandomTensor(format(), n, k, 1);
-  const AlignedBuffer packed = Pack(w);
+  const Guarded<uint8_t> packed = Pack(w);
   const std::vector<float> x = RandomFloats(kMaxM * k, 2);
   std::vector<QuantizedBlock> q(kMaxM * QuantizedBlocks(k));
   QuantizeRow(x.data(), kMaxM * k, q.data());
@@ -274,7 +276,7 @@ TEST_P(GemmKernelTest, LargerThanASlab) {
   RoundRow(x.data(), kMaxM * k, bf16.data());
   const int64_t m = SomeRows();
   std::vector<float> y(m * n), reference(m * n);
-  GemmArgs args{packed.as<uint8_t>(),
+  GemmArgs args{packed.data(),
                 (n + kGroupRows - 1) / kGroupRows,
                 n,
                 k,
