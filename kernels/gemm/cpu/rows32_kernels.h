@@ -79,16 +79,19 @@ QUANTD_INLINE GemmArgs SlabOf(const GemmArgs& args, int64_t begin, int64_t end, 
   return slab;
 }
 
-// How far ahead of the arithmetic the weights of a single row's product are fetched.
-inline constexpr int64_t kDecodeAhead = 4096;
-
-// m = 1: every weight is read once, so only the stream matters.
+// m = 1: every weight is read once, so only the stream matters. Which the processor's own
+// prefetcher follows best: what is fetched here is each block itself, as it is begun, so that more
+// lines are under way than its loads would have (farther ahead: kernels/README.md).
 template <class Simd, PackedFormat kFormat>
 void RunDecode(const GemmArgs& args) {
   const int64_t group_bytes = Rows32GroupBytes(kFormat, args.k, args.span);
-  RunTiles<Simd, kFormat, 2, 1>(
-      args, {args.groups, 0, args.weights + kDecodeAhead, group_bytes, group_bytes, 0, 1});
+  RunTiles<Simd, kFormat, 2, 1>(args,
+                                {args.groups, 0, args.weights, group_bytes, group_bytes, 0, 1});
 }
+
+// How far ahead of the arithmetic a row's product fetches weights that are multiplied as floats: it
+// computes too long on a line for the processor's prefetcher.
+inline constexpr int64_t kDecodeAhead = 4096;
 
 // One row by kGroups row groups at once of a format whose codes stand for floats: the sums of one
 // group are a chain of fma, each waiting for the one before.
