@@ -33,6 +33,19 @@ constexpr char kFamilies[] = "tests/golden/families/", kHfModels[] = "tests/gold
 // Layers without experts have no form in GGUF.
 constexpr char kNoGguf[] = "qwen3moe-dense";
 
+/// The error of the logits after `tokens`, relative to those of the reference, by root mean square.
+double LogitsError(Model& model, Model& reference, const std::vector<int32_t>& tokens) {
+  Sequences sequences(model, KvType::kF32, 8), others(reference, KvType::kF32, 8);
+  const std::vector<float> logits = sequences.Step({{0, tokens}})[0];
+  const std::vector<float> wanted = others.Step({{0, tokens}})[0];
+  double squares = 0, sum = 0;
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    squares += std::pow(double{logits[i]} - wanted[i], 2);
+    sum += std::pow(wanted[i], 2);
+  }
+  return std::sqrt(squares / sum);
+}
+
 class GgufFolderSourceTest : public testing::Test {
  protected:
   static std::vector<std::string> Families() {
@@ -194,16 +207,7 @@ TEST_F(GgufFolderSourceTest, TheDemoModelKeepsItsTokenizer) {
   EXPECT_EQ((*after)->end_ids(), (*before)->end_ids());
   const LoadedModel model = LoadModelOrDie(output_), reference = LoadModelOrDie(demo);
   const std::vector<int32_t> tokens = (*before)->Encode(text, {});
-  Sequences sequences(*model.model, KvType::kF32, 8);
-  Sequences others(*reference.model, KvType::kF32, 8);
-  const std::vector<float> logits = sequences.Step({{0, tokens}})[0];
-  const std::vector<float> wanted = others.Step({{0, tokens}})[0];
-  double squares = 0, sum = 0;
-  for (size_t i = 0; i < wanted.size(); ++i) {
-    squares += std::pow(double{logits[i]} - wanted[i], 2);
-    sum += std::pow(wanted[i], 2);
-  }
-  EXPECT_LT(std::sqrt(squares / sum), 0.02);
+  EXPECT_LT(LogitsError(*model.model, *reference.model, tokens), 0.02);
 }
 
 TEST_F(GgufFolderSourceTest, QuantizedWeightsMustBeAskedFor) {
@@ -235,16 +239,7 @@ TEST_F(GgufFolderSourceTest, IsCalibratedLikeAFolder) {
     const auto tensors = QuantizeFolder(path, *FindFolderScheme(scheme), output_, pool_, options);
     ASSERT_TRUE(tensors.ok()) << tensors.status();
     const LoadedModel loaded = LoadModelOrDie(output_, "reference");
-    Sequences sequences(*loaded.model, KvType::kF32, 8);
-    Sequences others(*reader.model, KvType::kF32, 8);
-    const std::vector<float> logits = sequences.Step({{0, calibration.tokens}})[0];
-    const std::vector<float> wanted = others.Step({{0, calibration.tokens}})[0];
-    double squares = 0, sum = 0;
-    for (size_t i = 0; i < wanted.size(); ++i) {
-      squares += std::pow(double{logits[i]} - wanted[i], 2);
-      sum += std::pow(wanted[i], 2);
-    }
-    EXPECT_LT(std::sqrt(squares / sum), 0.4);
+    EXPECT_LT(LogitsError(*loaded.model, *reader.model, calibration.tokens), 0.4);
   }
 }
 

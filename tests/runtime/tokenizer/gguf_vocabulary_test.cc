@@ -9,7 +9,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
@@ -18,6 +17,7 @@
 #include "runtime/tokenizer/unicode_normalization.h"
 #include "runtime/tokenizer/utf8.h"
 #include "tests/runtime/tokenizer/golden_tokenizers.h"
+#include "tests/runtime/tokenizer/same_tokens.h"
 #include "tests/runtime/tokenizer/sentencepiece_builder.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/test_data.h"
@@ -83,15 +83,7 @@ class GgufVocabularyTest : public testing::Test {
     }
     for (const std::string& text : GoldenTexts()) {
       if (differs(text)) continue;
-      SCOPED_TRACE(absl::StrCat("\"", absl::CHexEscape(text), "\""));
-      for (const bool control : {false, true}) {
-        const EncodeOptions options{.add_bos = (*original)->default_add_bos(),
-                                    .add_eos = (*original)->default_add_eos(),
-                                    .parse_control = control};
-        const std::vector<int32_t> ids = (*original)->Encode(text, options);
-        EXPECT_EQ(written->Encode(text, options), ids);
-        EXPECT_EQ(written->Decode(ids), (*original)->Decode(ids));
-      }
+      ExpectSameTokensOf(text, *written, **original, /*decodes=*/true);
     }
     return vocabulary->notes;
   }
