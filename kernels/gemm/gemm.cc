@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
+#include <vector>
 
 #include "kernels/base/check.h"
 #include "kernels/gemm/activations.h"
@@ -82,21 +84,53 @@ void RunGroups(const Part& part, int64_t begin, int64_t end) {
   for (int64_t at = begin; at < end; at += slab) RunSlab(part, at, std::min(end, at + slab));
 }
 
-// Thread `thread` of `threads` takes an equal share of the cost of all parts, laid end to end and
-// cut at row groups. Cuts depend only on (parts, threads); results do not depend on cuts.
-void RunShare(absl::Span<const Part> parts, int64_t total_cost, int thread, int threads) {
-  const int64_t share_begin = total_cost * thread / threads;
-  const int64_t share_end = total_cost * (thread + 1) / threads;
+// The range [begin, end) of the cost of all parts, laid end to end and cut at row groups. Cuts
+// depend only on (parts, range); results do not depend on cuts.
+void RunRange(absl::Span<const Part> parts, int64_t begin, int64_t end) {
   int64_t part_begin = 0;
   for (const Part& part : parts) {
     const auto cut = [&](int64_t at) {
       const int64_t groups = (at - part_begin + part.group_cost - 1) / part.group_cost;
       return std::clamp<int64_t>(at <= part_begin ? 0 : groups, 0, part.groups);
     };
-    RunGroups(part, cut(share_begin), cut(share_end));
+    RunGroups(part, cut(begin), cut(end));
     part_begin += part.groups * part.group_cost;
   }
 }
+
+// Equal stretches of the work, one for each thread: a large piece and a few small ones, taken in
+// order. Who is done with its own takes small ones of others: neither memory nor a busy machine
+// serves all threads alike.
+class Stretches {
+ public:
+  Stretches(int threads, int64_t work) : work_(work), next_(threads) {}
+
+  // Calls body(begin, end) for pieces of [0, work) until none is left.
+  template <class Body>
+  void Run(int thread, const Body& body) {
+    const auto threads = static_cast<int64_t>(next_.size());
+    for (int64_t i = 0; i < threads; ++i) {
+      const int64_t owner = (thread + i) % threads;
+      while (true) {
+        const int piece = next_[owner].value.fetch_add(1, std::memory_order_relaxed);
+        if (piece > kSmallPieces) break;
+        const auto cut = [&](int at) {  // in parts of a stretch
+          return work_ * (owner * kParts + at) / (threads * kParts);
+        };
+        const int first = piece == 0 ? 0 : kParts - kSmallPieces + piece - 1;
+        body(cut(first), cut(kParts - kSmallPieces + piece));
+      }
+    }
+  }
+
+ private:
+  static constexpr int kParts = 16, kSmallPieces = 4;
+  struct alignas(64) Counter {
+    std::atomic<int> value{0};
+  };
+  const int64_t work_;
+  std::vector<Counter> next_;
+};
 
 void RunParts(const GemmKernels& kernels, absl::Span<const Part> parts,
               std::chrono::steady_clock::time_point start, ThreadPool& pool) {
@@ -106,9 +140,12 @@ void RunParts(const GemmKernels& kernels, absl::Span<const Part> parts,
     macs += part.args.m * part.args.rows * part.args.k;
   }
   if (macs <= kSerialMacs || pool.size() == 1) {
-    RunShare(parts, total_cost, 0, 1);
+    RunRange(parts, 0, total_cost);
   } else {
-    pool.Run([&](int thread) { RunShare(parts, total_cost, thread, pool.size()); });
+    Stretches stretches(pool.size(), total_cost);
+    pool.Run([&](int thread) {
+      stretches.Run(thread, [&](int64_t begin, int64_t end) { RunRange(parts, begin, end); });
+    });
   }
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   for (const Part& part : parts) {

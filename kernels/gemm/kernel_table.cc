@@ -20,7 +20,6 @@ struct IsaColumn {
   const char* multiply_bytes;
   bool has_byte_dot;     ///< one instruction multiplies and adds bytes
   Arithmetic of_floats;  ///< how F16 and BF16 are multiplied
-  int64_t wide_m;        ///< from how many input rows on the `wide` kernels pay, measured
 };
 
 #if defined(QUANTD_ISA_KERNELS)
@@ -36,24 +35,22 @@ constexpr IsaColumn kColumns[] = {
 #if defined(QUANTD_ISA_KERNELS)
     {Isa::kAmx,
      FirstOf<isa_amx::FloatRuns, isa_amx::BlockRuns, isa_amx::TwoLevelRuns, isa_amx::AffineRuns>,
-     "tdpbf16ps on tiles of 16 x 32", "tdpbssd on tiles of 16 x 32", true, Arithmetic::kBf16Tiles,
-     48},
+     "tdpbf16ps on tiles of 16 x 32", "tdpbssd on tiles of 16 x 32", true, Arithmetic::kBf16Tiles},
     {Isa::kAvx512Bf16, FirstOf<isa_avx512bf16::FloatRuns>, "vdpbf16ps on 32 pairs", "", true,
-     Arithmetic::kBf16Pairs, 0},
+     Arithmetic::kBf16Pairs},
     {Isa::kAvx512Vnni,
      FirstOf<isa_avx512vnni::FloatRuns, isa_avx512vnni::BlockRuns, isa_avx512vnni::TwoLevelRuns,
              isa_avx512vnni::AffineRuns>,
-     "fma on 16 floats", "vpdpbusd on 64 bytes", true, Arithmetic::kFull, 48},
+     "fma on 16 floats", "vpdpbusd on 64 bytes", true, Arithmetic::kFull},
     {Isa::kAvxVnni,
      FirstOf<isa_avxvnni::BlockRuns, isa_avxvnni::TwoLevelRuns, isa_avxvnni::AffineRuns>, "",
-     "vpdpbusd on 32 bytes", true, Arithmetic::kFull, 48},
+     "vpdpbusd on 32 bytes", true, Arithmetic::kFull},
     {Isa::kAvx2,
      FirstOf<isa_avx2::FloatRuns, isa_avx2::BlockRuns, isa_avx2::TwoLevelRuns,
              isa_avx2::AffineRuns>,
-     "fma on 8 floats", "vpmaddubsw, vpmaddwd", false, Arithmetic::kFull, 48},
+     "fma on 8 floats", "vpmaddubsw, vpmaddwd", false, Arithmetic::kFull},
 #endif
-    {Isa::kReference, nullptr, "scalar fma", "scalar integer multiply", false, Arithmetic::kFull,
-     0},
+    {Isa::kReference, nullptr, "scalar fma", "scalar integer multiply", false, Arithmetic::kFull},
 };
 
 // Whether a column's kernels of a format rank behind all others: those that round its weights, and
@@ -63,8 +60,9 @@ bool RanksLast(PackedFormat format, const IsaColumn& column) {
   return rounds || (column.isa == Isa::kAmx && FormatOf(format).is_int());
 }
 
-// E4M3 costs so much in registers that expanding pays earlier.
-constexpr int64_t kWideE4M3M = 8;
+// From how many input rows on the `wide` kernels pay, measured: the more a code costs in registers,
+// the earlier.
+int64_t WideM(const Rows32Format& f) { return f.codes == Codes::kE4M3 ? 8 : f.fine() ? 32 : 48; }
 
 // What comes before the multiplication; "" when the codes are multiplied as they lie in memory.
 const char* Unpacking(PackedFormat format, Arithmetic arithmetic) {
@@ -138,8 +136,7 @@ void AddRows(const PackedEntry& entry, const IsaColumn& column, std::vector<Gemm
     kernel.how = kernel.activations == ActivationType::kInt8
                      ? absl::StrCat("slabs expanded to bytes, then ", column.multiply_bytes)
                      : absl::StrCat("slabs expanded to floats, then ", column.multiply_floats);
-    add("_wide", FormatOf(entry.packed).codes == Codes::kE4M3 ? kWideE4M3M : column.wide_m, 0,
-        runs.wide);
+    add("_wide", WideM(FormatOf(entry.packed)), 0, runs.wide);
     kernel.how = how;
   }
   add("_batch", 2, 0, runs.batch);

@@ -22,14 +22,14 @@ template <class Simd, PackedFormat kFormat, int kHalves, int kColumns>
 void RunTiles(const GemmArgs& args, const Pass& pass) {
   constexpr Rows32Format f = kRows32[static_cast<int>(kFormat)];
   const int64_t group_bytes = Rows32GroupBytes(kFormat, args.k, args.span);
-  // FetchLines is called for every superblock, for floats every 8 k.
-  const int64_t fetches = f.is_float() ? args.k / 8 + 1 : QuantizedBlocks(args.k);
-  Prefetch prefetch;
-  prefetch.lines = static_cast<int>((pass.fetch_bytes / (pass.parts * fetches) + 63) / 64);
+  // A tile takes a step for each block, for floats every 8 k.
+  constexpr int kStepWeights = f.is_float() ? 8 : kBlockWeights;
+  const int64_t steps = 2 / kHalves * ((args.k + kStepWeights - 1) / kStepWeights);
+  const int64_t begin = pass.fetch_bytes * pass.part / pass.parts / 64 * 64;
+  const int64_t end = pass.fetch_bytes * (pass.part + 1) / pass.parts / 64 * 64;
   for (int64_t group = 0; group < pass.groups; ++group) {
     const uint8_t* const w = args.weights + group * group_bytes;
-    prefetch.next =
-        pass.fetch + group * pass.fetch_stride + pass.fetch_bytes * pass.part / pass.parts;
+    Prefetch<kColumns> prefetch(pass.fetch + group * pass.fetch_stride + begin, end - begin, steps);
     for (int half = 0; half < 2; half += kHalves) {
       Tile<Simd, kFormat, kHalves, kColumns>::Run(args, w, group * kGroupRows + half * kHalfRows,
                                                   half, pass.column, prefetch);
@@ -52,7 +52,8 @@ QUANTD_INLINE void RunColumns(const GemmArgs& args, const Pass& pass, int64_t co
 
 template <class Simd, PackedFormat kFormat>
 constexpr int MostColumns() {
-  return kRows32[static_cast<int>(kFormat)].is_int() ? Simd::kIntColumns : Simd::kFloatColumns;
+  constexpr Rows32Format f = kRows32[static_cast<int>(kFormat)];
+  return !f.is_int() ? Simd::kFloatColumns : f.fine() ? Simd::kFineColumns : Simd::kIntColumns;
 }
 
 // Tiles [first, last) of the `tiles` that the columns are cut into, as even as possible: a narrow
@@ -79,19 +80,14 @@ QUANTD_INLINE GemmArgs SlabOf(const GemmArgs& args, int64_t begin, int64_t end, 
   return slab;
 }
 
-// m = 1: every weight is read once, so only the stream matters. Which the processor's own
-// prefetcher follows best: what is fetched here is each block itself, as it is begun, so that more
-// lines are under way than its loads would have (farther ahead: kernels/README.md).
+// m = 1: every weight is read once, so only the stream matters. Each block is fetched as it is
+// begun, which shows the stream to the processor's prefetcher (see Prefetch).
 template <class Simd, PackedFormat kFormat>
 void RunDecode(const GemmArgs& args) {
   const int64_t group_bytes = Rows32GroupBytes(kFormat, args.k, args.span);
   RunTiles<Simd, kFormat, 2, 1>(args,
                                 {args.groups, 0, args.weights, group_bytes, group_bytes, 0, 1});
 }
-
-// How far ahead of the arithmetic a row's product fetches weights that are multiplied as floats: it
-// computes too long on a line for the processor's prefetcher.
-inline constexpr int64_t kDecodeAhead = 4096;
 
 // One row by kGroups row groups at once of a format whose codes stand for floats: the sums of one
 // group are a chain of fma, each waiting for the one before.
@@ -105,6 +101,11 @@ void RunScaledGroups(const GemmArgs& args) {
   const uint8_t* w = args.weights;
   const float* x = args.x;
   const int per_set = args.span / kBlockWeights;
+  Prefetch<1> prefetches[kGroups];
+  for (int g = 0; g < kGroups; ++g) {
+    const int64_t steps = (args.k + kBlockWeights - 1) / kBlockWeights;
+    prefetches[g] = Prefetch<1>(w + g * group_bytes, group_bytes, steps);
+  }
   for (int64_t left = args.k; left > 0; left -= kSuperWeights) {
     const int blocks = left >= kSuperWeights
                            ? kBlocksPerSuper
@@ -117,11 +118,14 @@ void RunScaledGroups(const GemmArgs& args) {
       for (; b < end; ++b, block += f.block_bytes(), x += kBlockWeights) {
         const int64_t rest = left - b * kBlockWeights;
         const int count = rest < kBlockWeights ? static_cast<int>(rest) : kBlockWeights;
+        // Instructions of its own for each group: a prefetcher knows streams by them.
+        Unroll<Simd, 0, kGroups>([&](auto g) __attribute__((always_inline)) {
+          prefetches[g.value].Step();
+        });
         Unroll<Simd, 0, 8>([&](auto j) __attribute__((always_inline)) {
           for (int g = 0; g < kGroups; ++g) {
-            const uint8_t* const at = block + g * group_bytes;
-            __builtin_prefetch(at + kDecodeAhead + 64 * j.value);
-            Whole::template AddWords<decltype(j)::value>(at, 0, count, &x, partial[g]);
+            Whole::template AddWords<decltype(j)::value>(block + g * group_bytes, 0, count, &x,
+                                                         partial[g]);
           }
         });
       }
@@ -156,7 +160,7 @@ template <class Simd, PackedFormat kFormat>
 void RunBatch(const GemmArgs& args) {
   constexpr Rows32Format f = kRows32[static_cast<int>(kFormat)];
   constexpr int kMost = MostColumns<Simd, kFormat>();
-  constexpr int64_t kSlabBytes = 48 * 1024, kPassBytes = 384 * 1024;
+  constexpr int64_t kSlabBytes = 192 * 1024, kPassBytes = 384 * 1024;
   const int64_t group_bytes = Rows32GroupBytes(kFormat, args.k, args.span);
   const int64_t column_bytes =
       f.is_int() ? args.q_stride * static_cast<int64_t>(sizeof(QuantizedBlock)) : args.k * 4;

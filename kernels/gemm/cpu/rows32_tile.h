@@ -27,7 +27,8 @@
 //   kBf16: whether floats are multiplied in BF16. If so, with `Pairs` for the values of 2 k:
 //     LoadPairs<format>(k, next) -> Pairs[2] of both halves of 32 values of a k and of the next,
 //     DotPairs(acc, pairs, pair) adds 2 products per lane, the second k's first
-//   kIntColumns, kFloatColumns: widest column tiles whose accumulators fit the registers
+//   kIntColumns, kFineColumns (with a scale per 16), kFloatColumns: widest column tiles whose
+//     accumulators fit the registers
 //   kBatchHalves: 16-row halves of a row group that a tile of several columns takes at once, 1 or 2
 
 namespace quantd {
@@ -48,19 +49,34 @@ QUANTD_INLINE void Unroll(const F& f) {
   }
 }
 
-// What a tile fetches while it computes: the processor's own prefetcher follows a stream, but a
-// wide tile computes so long on a block that it never gets there. Reads past the end of the matrix
-// are hints without effect.
-struct Prefetch {
-  const uint8_t* next;  // fetched next
-  int lines;            // 64-byte lines for each superblock of the tile
-};
+// What tiles of so many columns fetch while they compute: a stretch of memory, line by line in
+// equal steps. Reads past the end of the matrix are hints without effect. At m = 1 the stretch is
+// the weights themselves, and this is how the processor's prefetcher gets to see them: it follows a
+// stride of one instruction, and the loop below is the only one that touches line after line
+// (kernels/README.md). Wider tiles fetch the next slab, into the cache that it will be read from
+// time and again.
+template <int kColumns>
+class Prefetch {
+ public:
+  Prefetch() = default;
+  // `bytes` from `from` on, fetched in so many steps.
+  QUANTD_INLINE Prefetch(const uint8_t* from, int64_t bytes, int64_t steps)
+      : next_(from), step_(static_cast<uint32_t>((bytes / 64 << kFractionBits) / steps)) {}
 
-template <class Simd>
-QUANTD_INLINE void FetchLines(Prefetch& prefetch, int lines) {
-  for (int i = 0; i < lines; ++i) __builtin_prefetch(prefetch.next + 64 * i, 0, 3);
-  prefetch.next += 64 * lines;
-}
+  QUANTD_INLINE void Step() {
+    due_ += step_;
+#pragma GCC unroll 1
+    for (; due_ >= kLine; due_ -= kLine, next_ += 64) __builtin_prefetch(next_, 0, kLocality);
+  }
+
+ private:
+  static constexpr int kLocality = kColumns == 1 ? 3 : 2;  // every cache, or all but the first
+  static constexpr int kFractionBits = 16;
+  static constexpr uint32_t kLine = 1 << kFractionBits;
+  const uint8_t* next_ = nullptr;
+  uint32_t step_ = 0;         // lines per step, in fractions
+  uint32_t due_ = kLine - 1;  // begun lines count: rounding down must not leave out the last
+};
 
 // One tile: kHalves halves of a row group, from half `first_half` on, times kColumns input rows.
 template <class Simd, PackedFormat kFormat, int kHalves, int kColumns>
@@ -176,6 +192,7 @@ struct Tile {
       const Floats scale = super.Scale(set, h.value);
       Unroll<Simd, 0, kColumns>([&](auto c) __attribute__((always_inline)) {
         constexpr int cell = decltype(h)::value * kColumns + decltype(c)::value;
+
         partial[cell] = Simd::Fma(Simd::ToFloats(sums[cell]), scale, partial[cell]);
       });
       if constexpr (f.has_min()) {
@@ -208,6 +225,7 @@ struct Tile {
       const Ints shift = Simd::Set1(a[c.value]->shifts[b]);
       Unroll<Simd, 0, kHalves>([&](auto h) __attribute__((always_inline)) {
         constexpr int cell = decltype(h)::value * kColumns + decltype(c)::value;
+
         sums[cell] = Simd::ShiftLeft(Dot::Finish(sum[cell]), shift);
       });
     });
@@ -235,7 +253,8 @@ struct Tile {
 
   // The blocks of one scale set: summed as integers, scaled once.
   static QUANTD_INLINE void AddSpan(const Super& super, int begin, int end, int set, int first_half,
-                                    const QuantizedBlock* const* a, Floats* partial) {
+                                    const QuantizedBlock* const* a, Floats* partial,
+                                    Prefetch<kColumns>& prefetch) {
     Ints totals[kCells];
     float sums_of[kColumns];
     const float* activation_sums[kColumns];
@@ -245,6 +264,7 @@ struct Tile {
       activation_sums[c] = sums_of + c;
     }
     for (int b = begin; b < end; ++b) {
+      prefetch.Step();
       Ints sums[kCells];
       SumBlock<0, 8>(super.codes + b * f.block_bytes(), first_half, a, b, sums);
       Unroll<Simd, 0, kCells>([&](auto i) __attribute__((always_inline)) {
@@ -258,7 +278,7 @@ struct Tile {
   }
 
   static QUANTD_INLINE void RunInt(const GemmArgs& args, const uint8_t* w, int64_t row,
-                                   int first_half, int64_t column, Prefetch prefetch) {
+                                   int first_half, int64_t column, Prefetch<kColumns>& prefetch) {
     const QuantizedBlock* a[kColumns];
     for (int c = 0; c < kColumns; ++c) a[c] = args.q + (column + c) * args.q_stride;
     Floats acc[kCells];
@@ -271,16 +291,14 @@ struct Tile {
       Floats partial[kCells];
       for (int i = 0; i < kCells; ++i) partial[i] = Simd::Zero();
       if constexpr (f.set_weights == 0) {
-        FetchLines<Simd>(prefetch, prefetch.lines);
         const int per_set = args.span / kBlockWeights;
         for (int b = 0, set = 0; b < blocks; b += per_set, ++set) {
           const int end = b + per_set < blocks ? b + per_set : blocks;
-          AddSpan(super, b, end, set, first_half, a, partial);
+          AddSpan(super, b, end, set, first_half, a, partial, prefetch);
         }
       } else {
-        const int lines = (prefetch.lines + kBlocksPerSuper - 1) / kBlocksPerSuper;
         for (int b = 0; b < blocks; ++b) {
-          FetchLines<Simd>(prefetch, lines);
+          prefetch.Step();
           AddBlock(super, b, first_half, a, partial);
         }
       }
@@ -330,7 +348,8 @@ struct Tile {
   }
 
   static QUANTD_INLINE void RunScaled(const GemmArgs& args, const uint8_t* w, int64_t row,
-                                      int first_half, int64_t column, Prefetch prefetch) {
+                                      int first_half, int64_t column,
+                                      Prefetch<kColumns>& prefetch) {
     const float* x[kColumns];
     for (int c = 0; c < kColumns; ++c) x[c] = args.x + (column + c) * args.x_stride;
     Floats acc[kCells];
@@ -341,12 +360,12 @@ struct Tile {
                              ? kBlocksPerSuper
                              : static_cast<int>((left + kBlockWeights - 1) / kBlockWeights);
       const Super super(w, blocks, args.span, first_half);
-      FetchLines<Simd>(prefetch, prefetch.lines);
       for (int b = 0, set = 0; b < blocks; ++set) {
         Floats partial[kCells];
         for (int i = 0; i < kCells; ++i) partial[i] = Simd::Zero();
         const int end = b + per_set < blocks ? b + per_set : blocks;
         for (; b < end; ++b) {
+          prefetch.Step();
           const int64_t rest = left - b * kBlockWeights;
           const int count = rest < kBlockWeights ? static_cast<int>(rest) : kBlockWeights;
           AddValues(super.codes + b * f.block_bytes(), first_half, count, x, partial);
@@ -376,7 +395,7 @@ struct Tile {
   }
 
   static QUANTD_INLINE void RunFloat(const GemmArgs& args, const uint8_t* w, int64_t row,
-                                     int first_half, int64_t column, Prefetch prefetch) {
+                                     int first_half, int64_t column, Prefetch<kColumns>& prefetch) {
     constexpr int kBytes = f.bits / 8;
     w += first_half * kHalfRows * kBytes;
     const float* x[kColumns];
@@ -394,7 +413,7 @@ struct Tile {
     };
     int64_t k = 0;
     for (; k + 8 <= args.k; k += 8) {
-      FetchLines<Simd>(prefetch, prefetch.lines);
+      prefetch.Step();
       for (int i = 0; i < 8; ++i) step(k + i);
     }
     for (; k < args.k; ++k) step(k);
@@ -402,7 +421,7 @@ struct Tile {
   }
 
   static QUANTD_INLINE void RunPairs(const GemmArgs& args, const uint8_t* w, int64_t row,
-                                     int first_half, int64_t column, Prefetch prefetch) {
+                                     int first_half, int64_t column, Prefetch<kColumns>& prefetch) {
     constexpr int kBytes = 2 * kGroupRows;  // of the values of a k
     alignas(64) static constexpr uint8_t kZeros[kBytes] = {};
     const uint16_t* x[kColumns];
@@ -420,7 +439,7 @@ struct Tile {
     };
     int64_t k = 0;
     for (; k + 8 <= args.k; k += 8) {
-      FetchLines<Simd>(prefetch, prefetch.lines);
+      prefetch.Step();
       for (int i = 0; i < 8; i += 2) step(k + i, w + kBytes);
     }
     for (; k + 2 <= args.k; k += 2) step(k, w + kBytes);
@@ -429,7 +448,7 @@ struct Tile {
   }
 
   static QUANTD_INLINE void Run(const GemmArgs& args, const uint8_t* w, int64_t row, int first_half,
-                                int64_t column, Prefetch prefetch) {
+                                int64_t column, Prefetch<kColumns>& prefetch) {
     if constexpr (Simd::kBf16 && f.is_float()) {
       RunPairs(args, w, row, first_half, column, prefetch);
     } else if constexpr (f.is_int()) {

@@ -25,6 +25,7 @@ struct YmmBase {
   // 4 columns of two vectors are half of the 16 registers; the results of finished blocks wait
   // on the stack.
   static constexpr int kIntColumns = 4;
+  static constexpr int kFineColumns = 4;
   static constexpr int kFloatColumns = 6;
 
   static constexpr int kBatchHalves = 1;

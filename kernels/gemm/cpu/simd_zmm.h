@@ -17,13 +17,15 @@ struct ZmmBase {
   using Floats = __m512;
   using Ints = __m512i;
   using Bytes = __m512i;
-  // 2 x 6 sums and as many results, two vectors of weights and an activation: 27 of 32 registers.
-  static constexpr int kIntColumns = 6;
+  // 2 x 5 sums and as many results, two vectors of weights, their scales and an activation: 25 of
+  // 32 registers. With 6 columns compilers spill some of them.
+  static constexpr int kIntColumns = 5;
+  static constexpr int kFineColumns = 4;
   static constexpr int kFloatColumns = 8;
   static constexpr int kBatchHalves = 2;
   static constexpr bool kBf16 = false;
   static constexpr bool kLooksUpFloats = true;
-  static constexpr int kScaledGroups = 4;
+  static constexpr int kScaledGroups = 2;
 
   static QUANTD_INLINE __m128i Load16Bytes(const uint8_t* at) {
     return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));

@@ -34,8 +34,10 @@ TEST(Select, TakesTheBestThatTheMachineRuns) {
   EXPECT_EQ(Chosen(kQ4_0, 1, With(kAll)), "gemm_q4_0_avx512vnni_decode");
   EXPECT_EQ(Chosen(kQ4_0, 2, With(kAll)), "gemm_q4_0_avx512vnni_batch");
   EXPECT_EQ(Chosen(kQ4_0, 512, With(kAll)), "gemm_q4_0_avx512vnni_batch");
-  EXPECT_EQ(Chosen(kQ6_K, 47, With(kAll)), "gemm_q6_k_avx512vnni_batch");
-  EXPECT_EQ(Chosen(kQ6_K, 48, With(kAll)), "gemm_q6_k_avx512vnni_wide");
+  EXPECT_EQ(Chosen(kQ6_K, 31, With(kAll)), "gemm_q6_k_avx512vnni_batch");
+  EXPECT_EQ(Chosen(kQ6_K, 32, With(kAll)), "gemm_q6_k_avx512vnni_wide");
+  EXPECT_EQ(Chosen(kQ4_K, 47, With(kAll)), "gemm_q4_k_avx512vnni_batch");
+  EXPECT_EQ(Chosen(kQ4_K, 48, With(kAll)), "gemm_q4_k_avx512vnni_wide");
   EXPECT_EQ(Chosen(kQ8_0, 1, With(avx2 | IsaBit(Isa::kAvxVnni))), "gemm_q8_0_avxvnni_decode");
   EXPECT_EQ(Chosen(kF16, 1, With(avx2 | IsaBit(Isa::kAvxVnni))), "gemm_f16_avx2_decode");
   EXPECT_EQ(Chosen(kQ5_1, 3, With(avx2)), "gemm_q5_1_avx2_batch");
