@@ -66,24 +66,34 @@ double MachineLimits::ops_per_s(ActivationType activations) const {
   return float_ops_per_s;
 }
 
-double MeasureReadBandwidth(const Hardware& hardware, ThreadPool& pool) {
-  // Four times the last cache leaves little of a pass to the next one.
-  const int64_t wanted = std::max(kLeastReadBytes, 4 * hardware.l3_bytes);
-  const int64_t words = std::min(wanted, AvailableMemoryBytes() / 4) / 8;
-  AlignedBuffer buffer(words * 8);
-  if (buffer.data() == nullptr) return 0;
-  auto* const data = buffer.as<uint64_t>();
-  const auto share = [&](int thread) { return words * thread / pool.size(); };
+ReadProbe::ReadProbe(const Hardware& hardware, ThreadPool& pool)
+    : pool_(pool),
+      // Four times the last cache leaves little of a pass to the next one.
+      words_(
+          std::min(std::max(kLeastReadBytes, 4 * hardware.l3_bytes), AvailableMemoryBytes() / 4) /
+          8),
+      buffer_(words_ * 8) {
+  if (buffer_.data() == nullptr) return;
+  auto* const data = buffer_.as<uint64_t>();
   // Each thread touches first what it reads later, so that the pages are near it.
-  pool.Run([&](int thread) { std::fill(data + share(thread), data + share(thread + 1), 1); });
-  return BestRate(pool, static_cast<double>(words) * 8, [&](int thread) {
+  pool_.Run([&](int thread) { std::fill(data + Begin(thread), data + Begin(thread + 1), 1); });
+}
+
+double ReadProbe::Measure() {
+  if (buffer_.data() == nullptr) return 0;
+  const auto* const data = buffer_.as<uint64_t>();
+  return BestRate(pool_, static_cast<double>(words_) * 8, [&](int thread) {
     uint64_t lanes[16] = {};
-    for (int64_t i = share(thread); i + 16 <= share(thread + 1); i += 16) {
+    for (int64_t i = Begin(thread); i + 16 <= Begin(thread + 1); i += 16) {
       for (int lane = 0; lane < 16; ++lane) lanes[lane] += data[i + lane];
     }
     const uint64_t sum = std::accumulate(lanes, lanes + 16, uint64_t{0});
     asm volatile("" : : "r"(sum) : "memory");  // the sum counts as used
   });
+}
+
+double MeasureReadBandwidth(const Hardware& hardware, ThreadPool& pool) {
+  return ReadProbe(hardware, pool).Measure();
 }
 
 MachineLimits MeasureMachineLimits(const Hardware& hardware, uint32_t isas, ThreadPool& pool) {

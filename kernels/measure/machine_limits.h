@@ -1,6 +1,9 @@
 #ifndef QUANTD_KERNELS_MEASURE_MACHINE_LIMITS_H_
 #define QUANTD_KERNELS_MEASURE_MACHINE_LIMITS_H_
 
+#include <cstdint>
+
+#include "kernels/base/aligned_buffer.h"
 #include "kernels/base/hardware.h"
 #include "kernels/base/thread_pool.h"
 #include "kernels/gemm/gemm.h"
@@ -19,8 +22,23 @@ struct MachineLimits {
   double ops_per_s(ActivationType activations) const;
 };
 
-/// Bytes per second at which all threads together can read memory; 0 when there is no memory for
-/// the probe, which is four times the last cache.
+/// Reads memory with all threads of a pool, which must outlive it: four times the last cache.
+class ReadProbe {
+ public:
+  ReadProbe(const Hardware& hardware, ThreadPool& pool);
+  /// Bytes per second, the best of a few passes, which take some hundredths of a second; 0 when
+  /// there is no memory for the probe.
+  double Measure();
+
+ private:
+  int64_t Begin(int thread) const { return words_ * thread / pool_.size(); }
+
+  ThreadPool& pool_;
+  int64_t words_;
+  AlignedBuffer buffer_;
+};
+
+/// ReadProbe's figure, of a probe made for the purpose.
 double MeasureReadBandwidth(const Hardware& hardware, ThreadPool& pool);
 
 /// `isas`: mask of IsaBit(), of those that the hardware has, whose instructions may be used. Takes

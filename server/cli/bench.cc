@@ -45,14 +45,16 @@ struct BenchOptions {
 struct BenchResult {
   std::string test;  ///< "prefill" or "decode"
   int32_t batch = 1;
-  int32_t depth = 0;   ///< tokens in the KV cache before
-  int32_t tokens = 0;  ///< processed per sequence
-  SampleStats rate;    ///< tokens per second, of all sequences together
+  int32_t depth = 0;          ///< tokens in the KV cache before
+  int32_t tokens = 0;         ///< processed per sequence
+  SampleStats rate;           ///< tokens per second, of all sequences together
+  double read_bandwidth = 0;  ///< bytes per second beside it; decode only, as below
+  double read_share = 0;      ///< of that which reading the weights takes, 0 .. 1
 };
 
 /// What the results are compared with.
 struct BenchContext {
-  double read_bandwidth = 0;                ///< bytes per second, measured
+  double read_bandwidth = 0;                ///< bytes per second, median over the run
   uint64_t step_bytes = 0;                  ///< weight bytes that a step reads
   uint64_t multiply_adds = 0;               ///< per token in the weight matrices
   std::string decode_kernel, batch_kernel;  ///< of most weight bytes
@@ -78,11 +80,14 @@ BenchContext Describe(const Model& model) {
   return context;
 }
 
-/// `work` processes `tokens` tokens; their rate over the repetitions.
-absl::StatusOr<SampleStats> Measure(int32_t reps, int64_t tokens, const std::string& label,
-                                    bool quiet, const std::function<absl::Status()>& work) {
+/// `work` processes `tokens` tokens; their rate in each repetition. `between` runs before the first
+/// and after each.
+absl::StatusOr<std::vector<double>> Measure(int32_t reps, int64_t tokens, const std::string& label,
+                                            bool quiet, const std::function<absl::Status()>& work,
+                                            const std::function<void()>& between) {
   Progress progress(label, quiet);
   std::vector<double> rates;
+  between();
   for (int32_t rep = 0; rep < reps; ++rep) {
     progress.Update(static_cast<double>(rep) / reps);
     const auto start = std::chrono::steady_clock::now();
@@ -90,35 +95,54 @@ absl::StatusOr<SampleStats> Measure(int32_t reps, int64_t tokens, const std::str
     if (!status.ok()) return status;
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
     rates.push_back(static_cast<double>(tokens) / elapsed.count());
+    between();
   }
-  return Summarize(std::move(rates));
+  return rates;
 }
 
 absl::StatusOr<BenchResult> MeasurePrefill(const BenchOptions& options, BenchHarness& harness) {
-  BenchResult result{"prefill", 1, 0, options.prompt, {}};
+  BenchResult result;
+  result.test = "prefill";
+  result.tokens = options.prompt;
   const auto work = [&] { return harness.Prefill(1, options.prompt); };
   const absl::Status warm_up = work();
   if (!warm_up.ok()) return warm_up;
-  const auto rate =
-      Measure(options.reps, options.prompt, "bench: prefill", options.runtime.quiet, work);
-  if (!rate.ok()) return rate.status();
-  result.rate = *rate;
+  auto rates =
+      Measure(options.reps, options.prompt, "bench: prefill", options.runtime.quiet, work, [] {});
+  if (!rates.ok()) return rates.status();
+  result.rate = Summarize(*std::move(rates));
   return result;
 }
 
+/// Memory shared with others swings from second to second: what it gives is measured on both sides
+/// of each repetition.
 absl::StatusOr<BenchResult> MeasureDecode(const BenchOptions& options, int32_t batch,
-                                          BenchHarness& harness) {
-  BenchResult result{"decode", batch, options.depth, options.gen, {}};
+                                          uint64_t step_bytes, BenchHarness& harness,
+                                          ReadProbe& probe) {
+  BenchResult result;
+  result.test = "decode";
+  result.batch = batch;
+  result.depth = options.depth;
+  result.tokens = options.gen;
   absl::Status ready = harness.Prefill(batch, options.depth);
   // Two steps: the first brings buffers and caches to their size, the second finds them so.
   if (ready.ok()) ready = harness.Decode(batch, options.depth, std::min(options.gen, 2));
   if (!ready.ok()) return ready;
+  std::vector<double> reads, shares;
   // Every repetition writes the same positions again: the tokens before them stay.
-  const auto rate = Measure(options.reps, int64_t{batch} * options.gen,
-                            absl::StrCat("bench: decode, batch ", batch), options.runtime.quiet,
-                            [&] { return harness.Decode(batch, options.depth, options.gen); });
-  if (!rate.ok()) return rate.status();
-  result.rate = *rate;
+  auto rates = Measure(
+      options.reps, int64_t{batch} * options.gen, absl::StrCat("bench: decode, batch ", batch),
+      options.runtime.quiet, [&] { return harness.Decode(batch, options.depth, options.gen); },
+      [&] { reads.push_back(probe.Measure()); });
+  if (!rates.ok()) return rates.status();
+  for (size_t rep = 0; rep < rates->size(); ++rep) {
+    const double read = (reads[rep] + reads[rep + 1]) / 2;
+    const double used = (*rates)[rep] / batch * static_cast<double>(step_bytes);
+    shares.push_back(read > 0 ? used / read : 0);
+  }
+  result.rate = Summarize(*std::move(rates));
+  result.read_bandwidth = Summarize(std::move(reads)).median;
+  result.read_share = Summarize(std::move(shares)).median;
   return result;
 }
 
@@ -148,7 +172,8 @@ absl::Status CheckContext(BenchOptions* options, const ModelConfig& config) {
 }
 
 absl::StatusOr<std::vector<BenchResult>> MeasureAll(const BenchOptions& options,
-                                                    ServedModel& served) {
+                                                    uint64_t step_bytes, ServedModel& served,
+                                                    ReadProbe& probe) {
   std::vector<BenchResult> results;
   const int32_t step = served.spec().engine.step_token_budget;
   if (options.prompt > 0) {
@@ -163,7 +188,7 @@ absl::StatusOr<std::vector<BenchResult>> MeasureAll(const BenchOptions& options,
     auto harness = BenchHarness::Create(&served.model(), served.kv_type(), batch,
                                         options.depth + options.gen, step);
     if (!harness.ok()) return harness.status();
-    auto result = MeasureDecode(options, batch, **harness);
+    auto result = MeasureDecode(options, batch, step_bytes, **harness, probe);
     if (!result.ok()) return result.status();
     results.push_back(*std::move(result));
   }
@@ -191,7 +216,8 @@ Json ResultJson(const BenchResult& result, const BenchContext& context, int32_t 
   if (result.test == "decode") {
     const double bandwidth = ImpliedBandwidth(result, context);
     json["weight_gb_per_second"] = bandwidth / 1e9;
-    json["bandwidth_share"] = bandwidth / context.read_bandwidth;
+    json["read_gb_per_second"] = result.read_bandwidth / 1e9;
+    json["bandwidth_share"] = result.read_share;
   }
   return json;
 }
@@ -245,12 +271,11 @@ void PrintReport(const BenchOptions& options, const RuntimeContext& runtime,
   for (const BenchResult& result : results) {
     const double bandwidth = ImpliedBandwidth(result, context);
     const bool decode = result.test == "decode";
-    table.AddRow(
-        {result.test, absl::StrCat(result.batch), absl::StrCat(result.depth),
-         absl::StrCat(result.tokens), FormatNumber(result.rate.median),
-         FormatNumber(result.rate.stddev), FormatNumber(GigaOps(result, context)),
-         decode ? FormatNumber(bandwidth / 1e9) : "-",
-         decode ? absl::StrFormat("%.0f %%", 100 * bandwidth / context.read_bandwidth) : "-"});
+    table.AddRow({result.test, absl::StrCat(result.batch), absl::StrCat(result.depth),
+                  absl::StrCat(result.tokens), FormatNumber(result.rate.median),
+                  FormatNumber(result.rate.stddev), FormatNumber(GigaOps(result, context)),
+                  decode ? FormatNumber(bandwidth / 1e9) : "-",
+                  decode ? absl::StrFormat("%.0f %%", 100 * result.read_share) : "-"});
   }
   Print(table.Render());
   if (context.step_bytes < static_cast<uint64_t>(runtime.hardware().l3_bytes)) {
@@ -278,9 +303,14 @@ int Bench(BenchOptions options) {
   if (!fits.ok()) return Fail(kCommand, fits);
 
   BenchContext context = Describe((*served)->model());
-  context.read_bandwidth = MeasureReadBandwidth((*runtime)->hardware(), (*runtime)->pool());
-  const auto results = MeasureAll(options, **served);
+  ReadProbe probe((*runtime)->hardware(), (*runtime)->pool());
+  std::vector<double> reads = {probe.Measure()};
+  const auto results = MeasureAll(options, context.step_bytes, **served, probe);
   if (!results.ok()) return Fail(kCommand, results.status());
+  for (const BenchResult& result : *results) {
+    if (result.test == "decode") reads.push_back(result.read_bandwidth);
+  }
+  context.read_bandwidth = Summarize(std::move(reads)).median;
   if (options.json) {
     PrintReportJson(options, **runtime, **served, context, *results);
   } else {
@@ -361,8 +391,9 @@ void AddBench(CLI::App& app, CommandFn* run) {
   AddFormatOptions(command, options.get());
   command->footer(
       "The forward pass is timed alone: random tokens, no sampling, no text. Decoding one token\n"
-      "reads every weight once, so its limit is how fast memory is read; that is measured in the\n"
-      "same run and the share reached is shown. A batch shares each read among its sequences.\n"
+      "reads every weight once, so its limit is how fast memory is read; that is measured before\n"
+      "and after each repetition and the share reached is shown. A batch shares each read among "
+      "its sequences.\n"
       "\n"
       "--formats times the matrix products alone (no attention, norms or sampling) of a few "
       "layers,\n"

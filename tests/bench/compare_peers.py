@@ -3,7 +3,9 @@
 
 usage: compare_peers.py --quantd QUANTD --peer NAME=FOLDER [--peer ...] --model FILE [--model ...]
 FOLDER holds llama-bench and llama-batched-bench. Prints a Markdown table: median tokens per second
-of each, and how many times the fastest peer quantd is; with --json the medians as one object.
+of each, and the median over the rounds of how many times the round's fastest peer quantd is: a
+machine that others use too swings, and the programs of a round meet more or less the same one.
+With --json both as one object.
 
 Batches: every sequence starts from --depth tokens of context. A peer without figures for a test
 (a program that failed or is not there) is shown as "-". Nothing else should run meanwhile.
@@ -69,17 +71,25 @@ def peer(args, folder, model):
     return result
 
 
-def table(names, medians):
-    """The Markdown lines of one model."""
-    peers = names[1:]
-    lines = ["| test | " + " | ".join(names) + " | times the fastest peer |", "|---" * (len(names) + 2) + "|"]
-    for test, mine in medians["quantd"].items():
-        if not test.startswith(("prefill", "decode")):
-            continue
-        theirs = [medians[name].get(test) for name in peers]
+def advantage(runs, test):
+    """How many times the round's fastest peer quantd is, median over the rounds; None without."""
+    ratios = []
+    for results in zip(*runs.values()):
+        mine, *theirs = (result.get(test) for result in results)
         known = [value for value in theirs if value]
-        cells = [f"{mine:.1f}"] + [f"{value:.1f}" if value else "-" for value in theirs]
-        cells.append(f"{mine / max(known):.2f}" if known else "-")
+        if mine and known:
+            ratios.append(mine / max(known))
+    return statistics.median(ratios) if ratios else None
+
+
+def table(medians, advantages):
+    """The Markdown lines of one model."""
+    lines = ["| test | " + " | ".join(medians) + " | times the fastest peer |",
+             "|---" * (len(medians) + 2) + "|"]
+    for test, ratio in advantages.items():
+        cells = [f"{medians[name][test]:.1f}" if medians[name].get(test) else "-"
+                 for name in medians]
+        cells.append(f"{ratio:.2f}" if ratio else "-")
         lines.append(f"| {test} | " + " | ".join(cells) + " |")
     return lines
 
@@ -113,11 +123,13 @@ def main():
                 runs[name].append(peer(args, folder, model))
         medians = {name: {test: statistics.median(r[test] for r in rounds if test in r)
                           for test in rounds[0]} for name, rounds in runs.items()}
-        everything[pathlib.Path(model).name] = medians
+        advantages = {test: advantage(runs, test) for test in medians["quantd"]
+                      if test.startswith(("prefill", "decode"))}
+        everything[pathlib.Path(model).name] = {**medians, "times the fastest peer": advantages}
         if not args.json:
             print(f"\n{pathlib.Path(model).name}: reads {medians['quantd']['read GB/s']:.1f} GB/s, "
                   f"decode 1 uses {medians['quantd']['share of read']:.0%}\n")
-            print("\n".join(table(names, medians)), flush=True)
+            print("\n".join(table(medians, advantages)), flush=True)
     if args.json:
         print(json.dumps(everything))
 
