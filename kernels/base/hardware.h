@@ -21,8 +21,11 @@ struct Hardware {
   int64_t l2_bytes = 0;      ///< per core; 0 = unknown
   int64_t l3_bytes = 0;      ///< 0 = unknown
   int64_t memory_bytes = 0;  ///< physical memory, or the cgroup limit if lower
-  bool cuda_built = false;   ///< this build contains the CUDA backend
-  std::string cuda_status;   ///< why there is or is no GPU, for people
+  /// How far ahead, in bytes, software does best to fetch a stream that it reads once. 0: just what
+  /// it reads, which shows the stream to the processor's prefetcher (kernels/README.md).
+  int64_t fetch_ahead = 0;
+  bool cuda_built = false;  ///< this build contains the CUDA backend
+  std::string cuda_status;  ///< why there is or is no GPU, for people
 
   bool Supports(Isa isa) const { return (isas & IsaBit(isa)) != 0; }
 };

@@ -52,6 +52,7 @@ Part MakePart(const GemmKernels& kernels, const GemmGroup& output, Activations& 
   part.group_cost = part.group_bytes * m;
   part.args = {w.data.as<uint8_t>(), part.groups, w.n,     w.k, span,     m,
                x.row(first),         x.stride(),  nullptr, 0,   output.y, output.y_stride};
+  part.args.fetch_ahead = kernels.hardware().fetch_ahead;
   if (part.kernel->activations == ActivationType::kInt8) {
     const QuantizedRows quantized =
         ActivationAccess::Quantized(x, w.outlier_threshold, kernels.quantizer(), pool);

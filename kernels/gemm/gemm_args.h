@@ -52,6 +52,7 @@ struct GemmArgs {
   bool accumulate = false;  ///< go on from the sums in y: an earlier part of K is done
   const uint16_t* bf16 = nullptr;  ///< [m, Bf16Stride(k)], for kernels on BF16 activations
   int64_t bf16_stride = 0;         ///< values
+  int64_t fetch_ahead = 0;         ///< Hardware::fetch_ahead, of kernels for m = 1
 };
 
 using GemmRun = void (*)(const GemmArgs& args);

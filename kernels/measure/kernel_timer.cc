@@ -88,6 +88,7 @@ void KernelTimer::RunSlice(const GemmKernel& kernel, int64_t m, const Slice& sli
     args.y_stride = rows;
     args.bf16 = bf16_.data();
     args.bf16_stride = Bf16Stride(max_k_);
+    args.fetch_ahead = kernels_.hardware().fetch_ahead;
     kernel.run(args);
   });
 }

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "kernels/base/hardware.h"
 #include "kernels/base/noise.h"
 #include "kernels/gemm/activations.h"
 #include "kernels/gemm/kernel_table.h"
@@ -101,7 +102,8 @@ GemmArgs Args(const PackedWeight& w, Operands& operands, int64_t begin, int64_t 
           w.n,
           false,
           operands.rounded,
-          Bf16Stride(w.k)};
+          Bf16Stride(w.k),
+          ProbeHardware().fetch_ahead};
 }
 
 bool AgreesOnOneGroup(const GemmKernel& kernel, Operands& operands) {
@@ -243,7 +245,34 @@ void MeasureOutliers(benchmark::State& state, int64_t m, int outliers, const Gem
   Count(state, operands, setup.limits.ops_per_s(ActivationType::kInt8), 0, setup);
 }
 
+// The selected kernel for one row, by how far ahead it fetches its weights.
+void MeasureFetchAhead(benchmark::State& state, const GemmKernel& kernel, int64_t ahead,
+                       const GemmSetup& setup) {
+  Operands operands(EntryOf(kernel.packed).example, {"fetch_ahead", 8192, 2048}, 1, setup);
+  for (auto _ : state) {
+    const PackedWeight& w = operands.next();
+    setup.pool.ParallelFor(w.n / kGroupRows, 1, [&](int64_t begin, int64_t end, int) {
+      GemmArgs args = Args(w, operands, begin, end);
+      args.fetch_ahead = ahead;
+      kernel.run(args);
+    });
+  }
+  Count(state, operands, setup.limits.ops_per_s(kernel.activations), 0, setup);
+}
+
+void RegisterFetchAhead(const GemmSetup& setup) {
+  for (const PackedEntry& entry : PackedEntries()) {
+    const GemmKernel* const kernel =
+        setup.kernels.SelectGemm(entry.example, WeightLayout::kRows32, 1);
+    for (const int64_t ahead : {0, 512, 1024, 2048, 4096}) {
+      Register(absl::StrCat("fetch_ahead/", kernel->name, "/bytes:", ahead),
+               [=, &setup](auto& state) { MeasureFetchAhead(state, *kernel, ahead, setup); });
+    }
+  }
+}
+
 void RegisterAll(const GemmSetup& setup) {
+  RegisterFetchAhead(setup);
   for (const int64_t m : {1, 8, 32, 512}) {
     for (const int outliers : {-1, 0, 8}) {
       Register(absl::StrCat("outliers_int8/4096x4096/m:", m,

@@ -339,7 +339,6 @@ QUANTD_INLINE __m512 Flush(__m512 v) {
 template <class Simd, PackedFormat kFormat>
 void RunBf16Decode(const GemmArgs& args) {
   constexpr int kBytes = 2 * kGroupRows;  // of the values of a k
-  constexpr int kAhead = 4096;            // bytes to fetch ahead of what is multiplied
   alignas(64) static constexpr uint8_t kZeros[kBytes] = {};
   const __m512i even = _mm512_set1_epi32(0xffff);
   for (int64_t group = 0; group < args.groups; ++group) {
@@ -350,8 +349,8 @@ void RunBf16Decode(const GemmArgs& args) {
       for (int i = 0; i < 4; ++i) sums[i / 2][i % 2] = Simd::Zero();
       for (int64_t k = first; k < first + kBf16TileK && k < args.k; k += 2) {
         const uint8_t* const at = w + k * kBytes;
-        __builtin_prefetch(at + kAhead);
-        __builtin_prefetch(at + kAhead + kBytes);
+        __builtin_prefetch(at + args.fetch_ahead);
+        __builtin_prefetch(at + args.fetch_ahead + kBytes);
         typename Simd::Pairs pairs[2];
         Simd::template LoadPairs<kFormat>(at, k + 1 < args.k ? at + kBytes : kZeros, pairs);
         const uint16_t* const x = args.bf16 + k;

@@ -80,13 +80,12 @@ QUANTD_INLINE GemmArgs SlabOf(const GemmArgs& args, int64_t begin, int64_t end, 
   return slab;
 }
 
-// m = 1: every weight is read once, so only the stream matters. Each block is fetched as it is
-// begun, which shows the stream to the processor's prefetcher (see Prefetch).
+// m = 1: every weight is read once, so only the stream matters; see Prefetch.
 template <class Simd, PackedFormat kFormat>
 void RunDecode(const GemmArgs& args) {
   const int64_t group_bytes = Rows32GroupBytes(kFormat, args.k, args.span);
-  RunTiles<Simd, kFormat, 2, 1>(args,
-                                {args.groups, 0, args.weights, group_bytes, group_bytes, 0, 1});
+  const uint8_t* const from = args.weights + args.fetch_ahead;
+  RunTiles<Simd, kFormat, 2, 1>(args, {args.groups, 0, from, group_bytes, group_bytes, 0, 1});
 }
 
 // One row by kGroups row groups at once of a format whose codes stand for floats: the sums of one
@@ -104,7 +103,7 @@ void RunScaledGroups(const GemmArgs& args) {
   Prefetch<1> prefetches[kGroups];
   for (int g = 0; g < kGroups; ++g) {
     const int64_t steps = (args.k + kBlockWeights - 1) / kBlockWeights;
-    prefetches[g] = Prefetch<1>(w + g * group_bytes, group_bytes, steps);
+    prefetches[g] = Prefetch<1>(w + g * group_bytes + args.fetch_ahead, group_bytes, steps);
   }
   for (int64_t left = args.k; left > 0; left -= kSuperWeights) {
     const int blocks = left >= kSuperWeights
