@@ -15,16 +15,24 @@ constexpr int kRepetitions = 5;
 constexpr int64_t kRounds = 2'000'000;
 constexpr int64_t kLeastReadBytes = int64_t{256} << 20;
 
-// Best rate over some repetitions of `work` on every thread; `amount` is what all threads do.
-double BestRate(ThreadPool& pool, double amount, absl::FunctionRef<void(int thread)> work) {
-  double best = 0;
+// Seconds of each repetition of `work` on every thread.
+std::vector<double> Times(ThreadPool& pool, absl::FunctionRef<void(int thread)> work) {
+  std::vector<double> times;
   for (int i = 0; i < kRepetitions; ++i) {
     const auto start = std::chrono::steady_clock::now();
     pool.Run(work);
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    best = std::max(best, amount / seconds.count());
+    times.push_back(seconds.count());
   }
-  return best;
+  return times;
+}
+
+double Least(const std::vector<double>& times) {
+  return *std::min_element(times.begin(), times.end());
+}
+
+double Mean(const std::vector<double>& times) {
+  return std::accumulate(times.begin(), times.end(), 0.0) / static_cast<double>(times.size());
 }
 
 // What an instruction set can do at best; ops of one of the loop's multiplications.
@@ -79,10 +87,9 @@ ReadProbe::ReadProbe(const Hardware& hardware, ThreadPool& pool)
   pool_.Run([&](int thread) { std::fill(data + Begin(thread), data + Begin(thread + 1), 1); });
 }
 
-double ReadProbe::Measure() {
-  if (buffer_.data() == nullptr) return 0;
+std::vector<double> ReadProbe::Passes() {
   const auto* const data = buffer_.as<uint64_t>();
-  return BestRate(pool_, static_cast<double>(words_) * 8, [&](int thread) {
+  return Times(pool_, [&](int thread) {
     uint64_t lanes[16] = {};
     for (int64_t i = Begin(thread); i + 16 <= Begin(thread + 1); i += 16) {
       for (int lane = 0; lane < 16; ++lane) lanes[lane] += data[i + lane];
@@ -92,8 +99,18 @@ double ReadProbe::Measure() {
   });
 }
 
+double ReadProbe::Best() {
+  if (buffer_.data() == nullptr) return 0;
+  return static_cast<double>(words_) * 8 / Least(Passes());
+}
+
+double ReadProbe::Now() {
+  if (buffer_.data() == nullptr) return 0;
+  return static_cast<double>(words_) * 8 / Mean(Passes());
+}
+
 double MeasureReadBandwidth(const Hardware& hardware, ThreadPool& pool) {
-  return ReadProbe(hardware, pool).Measure();
+  return ReadProbe(hardware, pool).Best();
 }
 
 MachineLimits MeasureMachineLimits(const Hardware& hardware, uint32_t isas, ThreadPool& pool) {
@@ -103,7 +120,7 @@ MachineLimits MeasureMachineLimits(const Hardware& hardware, uint32_t isas, Thre
   for (const Peak& peak : Peaks()) {
     if ((isas & IsaBit(peak.isa)) == 0 || limits.*peak.limit > 0) continue;
     limits.*peak.limit =
-        BestRate(pool, multiplications * peak.ops, [&](int) { peak.loop(kRounds); });
+        multiplications * peak.ops / Least(Times(pool, [&](int) { peak.loop(kRounds); }));
   }
   return limits;
 }

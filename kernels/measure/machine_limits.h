@@ -2,6 +2,7 @@
 #define QUANTD_KERNELS_MEASURE_MACHINE_LIMITS_H_
 
 #include <cstdint>
+#include <vector>
 
 #include "kernels/base/aligned_buffer.h"
 #include "kernels/base/hardware.h"
@@ -26,11 +27,14 @@ struct MachineLimits {
 class ReadProbe {
  public:
   ReadProbe(const Hardware& hardware, ThreadPool& pool);
-  /// Bytes per second, the best of a few passes, which take some hundredths of a second; 0 when
-  /// there is no memory for the probe.
-  double Measure();
+  /// Bytes per second of a few passes, which take some hundredths of a second: of the best, a
+  /// limit; of all, what memory gives now, to compare with what else takes its time. 0 when there
+  /// is no memory for the probe.
+  double Best();
+  double Now();
 
  private:
+  std::vector<double> Passes();  ///< seconds of each
   int64_t Begin(int thread) const { return words_ * thread / pool_.size(); }
 
   ThreadPool& pool_;
@@ -38,7 +42,7 @@ class ReadProbe {
   AlignedBuffer buffer_;
 };
 
-/// ReadProbe's figure, of a probe made for the purpose.
+/// ReadProbe::Best, of a probe made for the purpose.
 double MeasureReadBandwidth(const Hardware& hardware, ThreadPool& pool);
 
 /// `isas`: mask of IsaBit(), of those that the hardware has, whose instructions may be used. Takes

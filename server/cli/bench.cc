@@ -133,7 +133,7 @@ absl::StatusOr<BenchResult> MeasureDecode(const BenchOptions& options, int32_t b
   auto rates = Measure(
       options.reps, int64_t{batch} * options.gen, absl::StrCat("bench: decode, batch ", batch),
       options.runtime.quiet, [&] { return harness.Decode(batch, options.depth, options.gen); },
-      [&] { reads.push_back(probe.Measure()); });
+      [&] { reads.push_back(probe.Now()); });
   if (!rates.ok()) return rates.status();
   for (size_t rep = 0; rep < rates->size(); ++rep) {
     const double read = (reads[rep] + reads[rep + 1]) / 2;
@@ -304,7 +304,7 @@ int Bench(BenchOptions options) {
 
   BenchContext context = Describe((*served)->model());
   ReadProbe probe((*runtime)->hardware(), (*runtime)->pool());
-  std::vector<double> reads = {probe.Measure()};
+  std::vector<double> reads = {probe.Now()};
   const auto results = MeasureAll(options, context.step_bytes, **served, probe);
   if (!results.ok()) return Fail(kCommand, results.status());
   for (const BenchResult& result : *results) {
