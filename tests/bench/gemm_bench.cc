@@ -15,7 +15,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "kernels/base/hardware.h"
 #include "kernels/base/noise.h"
 #include "kernels/gemm/activations.h"
 #include "kernels/gemm/kernel_table.h"
@@ -85,7 +84,8 @@ struct Operands {
   const uint16_t* rounded;
 };
 
-GemmArgs Args(const PackedWeight& w, Operands& operands, int64_t begin, int64_t end) {
+GemmArgs Args(const PackedWeight& w, Operands& operands, int64_t begin, int64_t end,
+              int64_t fetch_ahead) {
   const int span = PackedSpan(w.format);
   const int64_t group_bytes = Rows32GroupBytes(*ToPackedFormat(w.format), w.k, span);
   return {w.data.as<uint8_t>() + begin * group_bytes,
@@ -103,12 +103,12 @@ GemmArgs Args(const PackedWeight& w, Operands& operands, int64_t begin, int64_t 
           false,
           operands.rounded,
           Bf16Stride(w.k),
-          ProbeHardware().fetch_ahead};
+          fetch_ahead};
 }
 
 bool AgreesOnOneGroup(const GemmKernel& kernel, Operands& operands) {
   std::vector<float> expected(operands.rows.m() * kGroupRows), actual(expected.size());
-  GemmArgs args = Args(operands.weights[0], operands, 0, 1);
+  GemmArgs args = Args(operands.weights[0], operands, 0, 1, /*fetch_ahead=*/0);
   args.y_stride = kGroupRows;
   args.y = expected.data();
   ReferenceRun(kernel.packed, kernel.arithmetic)(args);
@@ -175,17 +175,22 @@ void Disagrees(const std::string& name) {
   std::exit(1);
 }
 
+// One product with the next of the weights.
+void RunKernel(const GemmKernel& kernel, Operands& operands, int64_t fetch_ahead,
+               ThreadPool& pool) {
+  const PackedWeight& w = operands.next();
+  pool.ParallelFor((w.n + kGroupRows - 1) / kGroupRows, 1, [&](int64_t begin, int64_t end, int) {
+    kernel.run(Args(w, operands, begin, end, fetch_ahead));
+  });
+}
+
 void MeasureKernel(benchmark::State& state, const GemmKernel& kernel, Shape shape, int64_t m,
                    const GemmSetup& setup) {
   Operands operands(EntryOf(kernel.packed).example, shape, m, setup);
   if (!AgreesOnOneGroup(kernel, operands)) Disagrees(kernel.name);
   const double naive = NaiveOpsPerSecond(kernel, shape, operands, setup);
-  for (auto _ : state) {
-    const PackedWeight& w = operands.next();
-    setup.pool.ParallelFor(
-        (w.n + kGroupRows - 1) / kGroupRows, 1,
-        [&](int64_t begin, int64_t end, int) { kernel.run(Args(w, operands, begin, end)); });
-  }
+  const int64_t fetch_ahead = setup.kernels.hardware().fetch_ahead;
+  for (auto _ : state) RunKernel(kernel, operands, fetch_ahead, setup.pool);
   Count(state, operands, setup.limits.ops_per_s(kernel.activations), naive, setup);
 }
 
@@ -249,14 +254,7 @@ void MeasureOutliers(benchmark::State& state, int64_t m, int outliers, const Gem
 void MeasureFetchAhead(benchmark::State& state, const GemmKernel& kernel, int64_t ahead,
                        const GemmSetup& setup) {
   Operands operands(EntryOf(kernel.packed).example, {"fetch_ahead", 8192, 2048}, 1, setup);
-  for (auto _ : state) {
-    const PackedWeight& w = operands.next();
-    setup.pool.ParallelFor(w.n / kGroupRows, 1, [&](int64_t begin, int64_t end, int) {
-      GemmArgs args = Args(w, operands, begin, end);
-      args.fetch_ahead = ahead;
-      kernel.run(args);
-    });
-  }
+  for (auto _ : state) RunKernel(kernel, operands, ahead, setup.pool);
   Count(state, operands, setup.limits.ops_per_s(kernel.activations), 0, setup);
 }
 

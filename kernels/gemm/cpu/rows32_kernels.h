@@ -100,9 +100,9 @@ void RunScaledGroups(const GemmArgs& args) {
   const uint8_t* w = args.weights;
   const float* x = args.x;
   const int per_set = args.span / kBlockWeights;
+  const int64_t steps = (args.k + kBlockWeights - 1) / kBlockWeights;
   Prefetch<1> prefetches[kGroups];
   for (int g = 0; g < kGroups; ++g) {
-    const int64_t steps = (args.k + kBlockWeights - 1) / kBlockWeights;
     prefetches[g] = Prefetch<1>(w + g * group_bytes + args.fetch_ahead, group_bytes, steps);
   }
   for (int64_t left = args.k; left > 0; left -= kSuperWeights) {

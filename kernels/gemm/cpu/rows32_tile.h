@@ -192,7 +192,6 @@ struct Tile {
       const Floats scale = super.Scale(set, h.value);
       Unroll<Simd, 0, kColumns>([&](auto c) __attribute__((always_inline)) {
         constexpr int cell = decltype(h)::value * kColumns + decltype(c)::value;
-
         partial[cell] = Simd::Fma(Simd::ToFloats(sums[cell]), scale, partial[cell]);
       });
       if constexpr (f.has_min()) {
@@ -225,7 +224,6 @@ struct Tile {
       const Ints shift = Simd::Set1(a[c.value]->shifts[b]);
       Unroll<Simd, 0, kHalves>([&](auto h) __attribute__((always_inline)) {
         constexpr int cell = decltype(h)::value * kColumns + decltype(c)::value;
-
         sums[cell] = Simd::ShiftLeft(Dot::Finish(sum[cell]), shift);
       });
     });
