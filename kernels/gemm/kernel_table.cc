@@ -62,7 +62,11 @@ bool RanksLast(PackedFormat format, const IsaColumn& column) {
 
 // From how many input rows on the `wide` kernels pay, measured: the more a code costs in registers,
 // the earlier.
-int64_t WideM(const Rows32Format& f) { return f.codes == Codes::kE4M3 ? 8 : f.fine() ? 32 : 48; }
+int64_t WideM(const Rows32Format& f, const Rows32Format& to, const IsaColumn& column) {
+  if (f.codes == Codes::kE4M3) return 8;
+  if (to.codes == Codes::kSigned || (f.fine() && !column.has_byte_dot)) return 16;
+  return f.fine() ? 32 : 48;
+}
 
 // What comes before the multiplication; "" when the codes are multiplied as they lie in memory.
 const char* Unpacking(PackedFormat format, Arithmetic arithmetic) {
@@ -82,7 +86,8 @@ const char* Unpacking(PackedFormat format, Arithmetic arithmetic) {
     case Codes::kIntTable:
       return "nibbles looked up as bytes in registers, then ";
     case Codes::kInt:
-    case Codes::kValues:  // of slabs only
+    case Codes::kValues:  // of slabs only, like the next
+    case Codes::kSigned:
       break;
   }
   if (f.bits == 8) return "";
@@ -133,10 +138,14 @@ void AddRows(const PackedEntry& entry, const IsaColumn& column, std::vector<Gemm
   };
   add("_decode", 1, 1, runs.decode);
   if (runs.wide != nullptr) {
-    kernel.how = kernel.activations == ActivationType::kInt8
-                     ? absl::StrCat("slabs expanded to bytes, then ", column.multiply_bytes)
-                     : absl::StrCat("slabs expanded to floats, then ", column.multiply_floats);
-    add("_wide", WideM(FormatOf(entry.packed)), 0, runs.wide);
+    const Rows32Format& to = FormatOf(ExpandedOf(entry.packed, !column.has_byte_dot));
+    kernel.how =
+        absl::StrCat("slabs expanded to ",
+                     !to.is_int()                 ? "floats"
+                     : to.codes == Codes::kSigned ? "signed bytes"
+                                                  : "bytes",
+                     ", then ", to.is_int() ? column.multiply_bytes : column.multiply_floats);
+    add("_wide", WideM(FormatOf(entry.packed), to, column), 0, runs.wide);
     kernel.how = how;
   }
   add("_batch", 2, 0, runs.batch);

@@ -53,13 +53,16 @@ inline constexpr PackedFormat kFirstAffine = PackedFormat::kInt8;
 inline constexpr PackedFormat kEndFormats = static_cast<PackedFormat>(kPackedFormats);
 
 /// What slabs of other formats are expanded to for many input rows: bytes or floats, F32 scales and
-/// mins. Not formats of weights: they exist in a kernel's scratch memory only.
+/// mins. Not formats of weights: they exist in a kernel's scratch memory only. The last two are of
+/// instruction sets that multiply bytes of one sign only (cpu/simd_avx2.h).
 inline constexpr PackedFormat kExpandedBytes = kEndFormats;
 inline constexpr PackedFormat kExpanded = static_cast<PackedFormat>(kPackedFormats + 1);
 inline constexpr PackedFormat kExpandedFine = static_cast<PackedFormat>(kPackedFormats + 2);
 inline constexpr PackedFormat kExpandedMin = static_cast<PackedFormat>(kPackedFormats + 3);
 inline constexpr PackedFormat kExpandedMinFine = static_cast<PackedFormat>(kPackedFormats + 4);
 inline constexpr PackedFormat kExpandedFloats = static_cast<PackedFormat>(kPackedFormats + 5);
+inline constexpr PackedFormat kExpandedSigned = static_cast<PackedFormat>(kPackedFormats + 6);
+inline constexpr PackedFormat kExpandedSignedSpan = static_cast<PackedFormat>(kPackedFormats + 7);
 
 inline constexpr int kGroupRows = 32;      ///< output rows that are interleaved
 inline constexpr int kHalfRows = 16;       ///< of them that a 64-byte vector holds
@@ -75,6 +78,7 @@ enum class Codes : uint8_t {
   kFloatTable,  ///< indices of a table of floats
   kE4M3,        ///< 8-bit floats
   kValues,      ///< F32, to be scaled
+  kSigned,      ///< two's complement
 };
 
 /// How a scale, or a min, is stored.
@@ -115,7 +119,8 @@ constexpr int SetBytes(SetType type) {
 /// Block: planes of 64-byte vectors, vector (j, h) having byte 4 * row + i for k = 4 * j + i and
 /// row = 16 * h .. 16 * h + 15. A plane of p bits holds the 8 / p vectors j, j + p, j + 2p ... in
 /// one byte, lowest bits first, j by j, h by h. (Values: a vector (k, h) of 16 rows each.) bits 8,
-/// 4, 2: one plane. 3: planes of 2 and 1 bits. 5: 4 and 1. 6: 4 and 2.
+/// 4, 2: one plane. 3: planes of 2 and 1 bits. 5: 4 and 1. 6: 4 and 2. kSigned: behind them an
+/// int32 for each row, minus the sum of its negative codes.
 struct Rows32Format {
   Codes codes;
   int bits;         ///< of a code
@@ -126,7 +131,9 @@ struct Rows32Format {
 
   constexpr bool is_float() const { return codes == Codes::kFloat; }
   /// Multiplied in integers, by int8 activations.
-  constexpr bool is_int() const { return codes == Codes::kInt || codes == Codes::kIntTable; }
+  constexpr bool is_int() const {
+    return codes == Codes::kInt || codes == Codes::kIntTable || codes == Codes::kSigned;
+  }
   constexpr bool two_level() const { return scale == SetType::kI8 || scale == SetType::kLow4; }
   constexpr bool has_min() const { return min != SetType::kNone; }
   constexpr bool fine() const { return set_weights == 16; }
@@ -154,7 +161,10 @@ struct Rows32Format {
         super_scale_bytes() + sets(blocks, span) * kGroupRows * (SetBytes(scale) + SetBytes(min));
     return (raw + 63) / 64 * 64;
   }
-  constexpr int block_bytes() const { return bits * kGroupRows * kBlockWeights / 8; }
+  constexpr int code_bytes() const { return bits * kGroupRows * kBlockWeights / 8; }
+  constexpr int block_bytes() const {
+    return code_bytes() + (codes == Codes::kSigned ? 4 * kGroupRows : 0);
+  }
   constexpr int super_bytes(int blocks, int span) const {
     return header_bytes(blocks, span) + blocks * block_bytes();
   }
@@ -192,20 +202,27 @@ inline constexpr Rows32Format kRows32[] = {
     /* fine   */ {Codes::kInt, 3, 0, 16, SetType::kF32, SetType::kZero},
     /* fine   */ {Codes::kInt, 4, 0, 16, SetType::kF32, SetType::kZero},
     /* fine   */ {Codes::kInt, 8, 0, 16, SetType::kF32, SetType::kZero},
-    /* expanded: tables; codes up to 6 bits; codes up to 5 bits with mins; tables of floats, E4M3 */
+    /* expanded: tables; codes up to 6 bits; codes up to 5 bits with mins; tables of floats, E4M3;
+       signed bytes and tables */
     {Codes::kInt, 8, 128, 32, SetType::kF32},
     {Codes::kInt, 8, 32, 32, SetType::kF32},
     {Codes::kInt, 8, 32, 16, SetType::kF32},
     {Codes::kInt, 8, 0, 32, SetType::kF32, SetType::kF32},
     {Codes::kInt, 8, 0, 16, SetType::kF32, SetType::kF32},
     {Codes::kValues, 32, 0, 0, SetType::kF32},
+    {Codes::kSigned, 8, 0, 32, SetType::kF32},
+    {Codes::kSigned, 8, 0, 0, SetType::kF32},
 };
 
 /// What a format is expanded to; the format itself where that gains nothing: floats, bytes, nibbles
-/// with plain scales, and spans, whose scales cover several blocks.
-constexpr PackedFormat ExpandedOf(PackedFormat format) {
+/// with plain scales, and spans, whose scales cover several blocks. `one_sign`: for an instruction
+/// set that multiplies bytes of one sign only, so that those of both signs gain too.
+constexpr PackedFormat ExpandedOf(PackedFormat format, bool one_sign) {
   const Rows32Format& f = kRows32[static_cast<int>(format)];
   if (f.codes == Codes::kFloatTable || f.codes == Codes::kE4M3) return kExpandedFloats;
+  if (one_sign && f.is_int() && f.zero == kTableOffset) {
+    return f.set_weights == 0 ? kExpandedSignedSpan : kExpandedSigned;
+  }
   if (!f.is_int() || f.set_weights == 0 || f.min == SetType::kZero) return format;
   if (f.bits == 8 || (f.bits == 4 && !f.two_level())) return format;
   if (f.codes == Codes::kIntTable) return kExpandedBytes;

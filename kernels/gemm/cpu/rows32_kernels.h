@@ -179,11 +179,15 @@ void RunBatch(const GemmArgs& args) {
   }
 }
 
+template <class Simd, PackedFormat kFormat>
+constexpr PackedFormat kExpandedTo = ExpandedOf(kFormat, Simd::kOneSign);
+
 // The codes of a block as bytes, or as floats.
 template <class Simd, PackedFormat kFormat>
 QUANTD_INLINE void ExpandBlock(const uint8_t* block, uint8_t* out) {
   constexpr Rows32Format f = kRows32[static_cast<int>(kFormat)];
-  constexpr Rows32Format to = kRows32[static_cast<int>(ExpandedOf(kFormat))];
+  constexpr Rows32Format to = kRows32[static_cast<int>(kExpandedTo<Simd, kFormat>)];
+  typename Simd::Ints negatives[2] = {Simd::ZeroInts(), Simd::ZeroInts()};
   Unroll<Simd, 0, 8>([&](auto j) __attribute__((always_inline)) {
     constexpr int kJ = decltype(j)::value;
     Unroll<Simd, 0, 2>([&](auto h) __attribute__((always_inline)) {
@@ -198,16 +202,22 @@ QUANTD_INLINE void ExpandBlock(const uint8_t* block, uint8_t* out) {
         const auto bytes = Simd::template CodeBytes<kFormat, kJ>(block, h.value);
         Simd::StoreBytes(out + 128 * kJ + 64 * h.value,
                          Simd::template AddBytes<to.zero - f.zero>(bytes));
+        if constexpr (to.codes == Codes::kSigned) {
+          negatives[h.value] = Simd::AddNegatives(negatives[h.value], bytes);
+        }
       }
     });
   });
+  if constexpr (to.codes == Codes::kSigned) {
+    for (int h = 0; h < 2; ++h) Simd::StoreInts(out + to.code_bytes() + 64 * h, negatives[h]);
+  }
 }
 
 // Writes one superblock of 32 rows in the expanded form.
 template <class Simd, PackedFormat kFormat>
 QUANTD_INLINE void ExpandSuper(const uint8_t* w, int blocks, int span, uint8_t* out) {
   constexpr Rows32Format f = kRows32[static_cast<int>(kFormat)];
-  constexpr Rows32Format to = kRows32[static_cast<int>(ExpandedOf(kFormat))];
+  constexpr Rows32Format to = kRows32[static_cast<int>(kExpandedTo<Simd, kFormat>)];
   constexpr int kSetFloats = kGroupRows;
   const typename Tile<Simd, kFormat, 2, 1>::Super super(w, blocks, span, 0);
   const int sets = to.sets(blocks, span);
@@ -230,7 +240,7 @@ QUANTD_INLINE void ExpandSuper(const uint8_t* w, int blocks, int span, uint8_t* 
 // L2, and all columns pass over them; y holds the sums between the stretches.
 template <class Simd, PackedFormat kFormat>
 void RunWide(const GemmArgs& args) {
-  constexpr PackedFormat kTo = ExpandedOf(kFormat);
+  constexpr PackedFormat kTo = kExpandedTo<Simd, kFormat>;
   constexpr Rows32Format f = kRows32[static_cast<int>(kFormat)];
   constexpr Rows32Format to = kRows32[static_cast<int>(kTo)];
   constexpr int kGroups = to.bits == 8 ? 4 : 2, kSupers = to.bits == 8 ? 4 : 2;
@@ -283,7 +293,8 @@ KernelRuns FindRuns(PackedFormat format) {
       if constexpr (kScaled) runs.decode = RunScaledDecode<Simd, kFirst>;
       // Looking up in every tile costs less than floats from L2.
       constexpr bool kStays = FormatOf(kFirst).codes == Codes::kFloatTable && Simd::kLooksUpFloats;
-      if constexpr (ExpandedOf(kFirst) != kFirst && !kStays) runs.wide = RunWide<Simd, kFirst>;
+      if constexpr (kExpandedTo<Simd, kFirst> != kFirst && !kStays)
+        runs.wide = RunWide<Simd, kFirst>;
       return runs;
     }
     constexpr auto kNext = static_cast<PackedFormat>(static_cast<int>(kFirst) + 1);

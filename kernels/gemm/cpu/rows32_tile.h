@@ -22,6 +22,10 @@
 //   Dot<format>: Weights Prepare(bytes); Acc Start<zero>(minus the sum of activations);
 //     Step<s>(acc, weights, a4), the s-th of at most 8 steps, adds 4 products per lane;
 //     Ints Finish(acc)
+//   kOneSign: whether Dot multiplies bytes of one sign only, so that it wants Codes::kSigned. If
+//   so,
+//     LoadInts(p), StoreInts(p, ints),
+//     AddNegatives(ints, bytes) adds minus each row's negative ones among bytes of zero point 128
 //   kLooksUpFloats: whether one instruction looks up entries of a table of 16 floats
 //   kScaledGroups: row groups of such a format that one row is multiplied with at once
 //   kBf16: whether floats are multiplied in BF16. If so, with `Pairs` for the values of 2 k:
@@ -214,9 +218,13 @@ struct Tile {
       const QuantizedBlock& q = *a[c.value];
       codes[c.value] = q.codes + kBlockWeights * b;
       const int32_t start = kLast - kFirst == 8 ? q.starts[b] : q.half_starts[2 * b + kFirst / 4];
-      const auto first = Dot::template Start<f.zero>(start);
       Unroll<Simd, 0, kHalves>([&](auto h) __attribute__((always_inline)) {
-        sum[h.value * kColumns + c.value] = first;
+        typename Dot::Acc& first = sum[h.value * kColumns + c.value];
+        if constexpr (f.codes == Codes::kSigned) {
+          first = Simd::LoadInts(block + f.code_bytes() + 64 * (first_half + h.value));
+        } else {
+          first = Dot::template Start<f.zero>(start);
+        }
       });
     });
     AddSteps<kFirst, kLast>(block, first_half, codes, sum);

@@ -96,8 +96,55 @@ struct UnsignedDot : SignedDot<Base> {
   }
 };
 
+// Codes::kSigned. Giving a the sign of w takes a multiplier's place on Zen, flipping the bits of a
+// does not: that gives -a - 1 where w < 0, so |w| too little, and the sums start at what is
+// missing. A pair is 2 * 128 * -128 at least, 2 * 127 * 127 at most.
+template <class Base>
+struct FlippedDot {
+  struct Weights {
+    __m256i magnitude[2];
+    __m256i negative[2];
+  };
+  using Acc = typename Base::Ints;
+
+  static QUANTD_INLINE Weights Prepare(const typename Base::Bytes& codes) {
+    Weights weights;
+    for (int h = 0; h < 2; ++h) {
+      weights.magnitude[h] = _mm256_abs_epi8(codes.v[h]);
+      weights.negative[h] = _mm256_cmpgt_epi8(_mm256_setzero_si256(), codes.v[h]);
+    }
+    return weights;
+  }
+  template <int kStep>
+  static QUANTD_INLINE void Step(Acc& acc, const Weights& weights, const int8_t* a) {
+    const __m256i a4 = Base::Broadcast4(a);
+    for (int h = 0; h < 2; ++h) {
+      const __m256i flipped = _mm256_xor_si256(a4, weights.negative[h]);
+      const __m256i pairs = _mm256_maddubs_epi16(weights.magnitude[h], flipped);
+      acc.v[h] = _mm256_add_epi32(acc.v[h], _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    }
+  }
+  static QUANTD_INLINE typename Base::Ints Finish(const Acc& acc) { return acc; }
+};
+
 struct Simd : YmmBase<Simd> {
   using Base = YmmBase<Simd>;
+  static constexpr bool kOneSign = true;
+
+  static QUANTD_INLINE Ints LoadInts(const uint8_t* at) {
+    return {{LoadVector(at), LoadVector(at + 32)}};
+  }
+  static QUANTD_INLINE void StoreInts(uint8_t* at, const Ints& ints) { StoreBytes(at, ints); }
+  static QUANTD_INLINE Ints AddNegatives(const Ints& ints, const Bytes& codes) {
+    Ints sums = ints;
+    for (int h = 0; h < 2; ++h) {
+      const __m256i minus = _mm256_subs_epu8(_mm256_set1_epi8(-128), codes.v[h]);
+      const __m256i pairs = _mm256_maddubs_epi16(minus, _mm256_set1_epi8(1));
+      sums.v[h] = _mm256_add_epi32(sums.v[h], _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    }
+    return sums;
+  }
+
   // Bits that matter for saturation: bytes of the expanded forms hold codes of 6, or with mins 5.
   static constexpr int DotBits(PackedFormat format) {
     const Rows32Format& f = FormatOf(format);
@@ -105,20 +152,25 @@ struct Simd : YmmBase<Simd> {
     if (f.bits == 8 && f.zero == 32) return 6;
     return f.bits == 8 && f.min == SetType::kF32 ? 5 : f.bits;
   }
-  template <int kBits, int kZero>
+  template <int kBits, int kZero, bool kSigned>
   struct DotOf {
     using Type = NarrowDot<Base, kBits>;
   };
   template <PackedFormat kFormat>
-  using Dot = typename DotOf<DotBits(kFormat), FormatOf(kFormat).zero>::Type;
+  using Dot = typename DotOf<DotBits(kFormat), FormatOf(kFormat).zero,
+                             FormatOf(kFormat).codes == Codes::kSigned>::Type;
 };
 template <>
-struct Simd::DotOf<8, 128> {
+struct Simd::DotOf<8, 128, false> {
   using Type = SignedDot<Base>;
 };
 template <>
-struct Simd::DotOf<8, 0> {
+struct Simd::DotOf<8, 0, false> {
   using Type = UnsignedDot<Base>;
+};
+template <>
+struct Simd::DotOf<8, 0, true> {
+  using Type = FlippedDot<Base>;
 };
 
 }  // namespace

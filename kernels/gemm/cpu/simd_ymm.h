@@ -31,6 +31,7 @@ struct YmmBase {
   static constexpr int kBatchHalves = 1;
   static constexpr bool kBf16 = false;
   static constexpr bool kLooksUpFloats = false;
+  static constexpr bool kOneSign = false;
   static constexpr int kScaledGroups = 1;
 
   static QUANTD_INLINE __m256i LoadVector(const uint8_t* at) {

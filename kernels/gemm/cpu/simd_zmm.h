@@ -25,6 +25,7 @@ struct ZmmBase {
   static constexpr int kBatchHalves = 2;
   static constexpr bool kBf16 = false;
   static constexpr bool kLooksUpFloats = true;
+  static constexpr bool kOneSign = false;
   static constexpr int kScaledGroups = 2;
 
   static QUANTD_INLINE __m128i Load16Bytes(const uint8_t* at) {
