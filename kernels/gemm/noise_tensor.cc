@@ -45,8 +45,9 @@ QuantTensor NoiseTensor(const QuantFormat& format, int64_t rows, int64_t cols, N
   for (float& scale : t.scales) scale = Scale(format, unit, noise);
   for (float& min : t.mins) min = Scale(format, format.two_level() ? 1.0f / 32 : 1.0f, noise);
   for (uint8_t& zero : t.zeros) zero = static_cast<uint8_t>(noise->Bits() & mask);
-  // Q2_K has 4 bits for each, unsigned; the others 6 and more.
-  const int levels = format == kQ2_K ? 16 : 64, middle = format == kQ2_K ? 0 : 32;
+  // Q2_K has 4 bits for each, the others 6 and more; scales have a sign where there are no mins.
+  const int levels = format == kQ2_K ? 16 : 64;
+  const int middle = format.zero == ZeroType::kMin ? 0 : levels / 2;
   for (int8_t& sub : t.sub_scales) sub = static_cast<int8_t>(noise->Bits() % levels - middle);
   for (uint8_t& sub : t.sub_mins) sub = static_cast<uint8_t>(noise->Bits() % levels);
   return t;

@@ -100,8 +100,21 @@ void StoreSet(SetType type, float value, int row, uint8_t* set) {
   }
 }
 
+// Value i of one row in the 6-bit sets at `sets`.
+void StoreSixBits(const Rows32Format& f, int value, int i, int row, uint8_t* sets) {
+  const SixBitPlace place(f.six_bit_sets(), i);
+  sets[place.low + row] |= static_cast<uint8_t>((value & 15) << place.low_shift);
+  sets[place.high + row] |= static_cast<uint8_t>(value >> 4 << place.high_shift);
+}
+
+int LoadSixBits(const Rows32Format& f, const uint8_t* sets, int i, int row) {
+  const SixBitPlace place(f.six_bit_sets(), i);
+  return (sets[place.low + row] >> place.low_shift & 15) |
+         (sets[place.high + row] >> place.high_shift & 3) << 4;
+}
+
 float PackedMin(SetType type, const QuantTensor& t, int64_t index) {
-  if (type == SetType::kU8 || type == SetType::kHigh4) return t.sub_mins[index];
+  if (type == SetType::kU6 || type == SetType::kHigh4) return t.sub_mins[index];
   if (type != SetType::kZero) return t.mins[index];
   if (t.format.zero == ZeroType::kCode) return t.zeros[index];
   return static_cast<float>(1 << (t.format.bits - 1));
@@ -124,6 +137,12 @@ void PackSets(const SuperView& view, const QuantTensor& t, int64_t t_row, int64_
     if (at >= t.cols) break;
     const int64_t group = t.format.group == 0 ? 0 : at / t.format.group;
     const int64_t index = t_row * t.format.groups(t.cols) + group;
+    if (f.six_bit()) {
+      const int offset = f.scale == SetType::kI6 ? kSixBitOffset : 0;
+      StoreSixBits(f, t.sub_scales[index] + offset, set, row, scales);
+      if (f.has_min()) StoreSixBits(f, t.sub_mins[index], view.sets() + set, row, scales);
+      continue;
+    }
     const float scale = f.two_level() ? t.sub_scales[index] : t.scales[index];
     StoreSet(f.scale, scale, row, scales + set * kGroupRows * SetBytes(f.scale));
     if (!f.has_min()) continue;
@@ -247,6 +266,11 @@ void PackRows32(PackedFormat format, const QuantTensor& rows, int64_t first, uin
 
 float SuperView::Scale(int row, int set) const {
   const Rows32Format& f = FormatOf(format);
+  if (f.six_bit()) {
+    const int offset = f.scale == SetType::kI6 ? kSixBitOffset : 0;
+    const int scale = LoadSixBits(f, data + f.super_scale_bytes(), set, row) - offset;
+    return LoadSet(SetType::kF16, data, row) * static_cast<float>(scale);
+  }
   const uint8_t* const scales = data + f.super_scale_bytes() + set * kGroupRows * SetBytes(f.scale);
   const float scale = LoadSet(f.scale, scales, row);
   return f.two_level() ? LoadSet(SetType::kF16, data, row) * scale : scale;
@@ -254,6 +278,9 @@ float SuperView::Scale(int row, int set) const {
 
 float SuperView::StoredMin(int row, int set) const {
   const Rows32Format& f = FormatOf(format);
+  if (f.six_bit() && f.has_min()) {
+    return static_cast<float>(LoadSixBits(f, data + f.super_scale_bytes(), sets() + set, row));
+  }
   const uint8_t* const mins = data + f.min_offset(blocks, span) + set * kGroupRows * f.min_stride();
   return LoadSet(f.min, mins, row);
 }

@@ -88,9 +88,10 @@ enum class SetType : uint8_t {
   kF16,
   kE8M0,   ///< exponent e: 2^(e - 128)
   kI8,     ///< small integer, to be multiplied by the superblock's F16
-  kU8,     ///< likewise, for mins
   kLow4,   ///< as kI8, 0 .. 15, in the low half of a byte
-  kHigh4,  ///< as kU8, 0 .. 15, in the high half of the scale's byte
+  kHigh4,  ///< likewise, for mins: in the high half of the scale's byte
+  kI6,     ///< as kI8, -32 .. 31, stored plus 32 in planes (SixBitPlace)
+  kU6,     ///< as kI8, 0 .. 63, likewise; for scales with mins, and for these
   kZero,   ///< integer zero point z: the min is -(scale * z)
 };
 
@@ -112,9 +113,9 @@ constexpr int SetBytes(SetType type) {
 /// row group is its superblocks one after the other; the matrix is its row groups. A float format
 /// has no superblocks: a row group is the 32 rows' values of every k.
 ///
-/// Header: with two levels (kI8, kU8; kLow4, kHigh4) 32 F16 scales and, if there are mins, 32 F16
+/// Header: with two levels (kI8, kLow4, kI6, kU6) 32 F16 scales and, if there are mins, 32 F16
 /// mins; then the scale sets, each 32 scales; then the min sets; padded to 64 bytes. Set s covers
-/// the s-th `set_weights` consecutive k.
+/// the s-th `set_weights` consecutive k. Sets of 6 bits are laid out as SixBitPlace says.
 ///
 /// Block: planes of 64-byte vectors, vector (j, h) having byte 4 * row + i for k = 4 * j + i and
 /// row = 16 * h .. 16 * h + 15. A plane of p bits holds the 8 / p vectors j, j + p, j + 2p ... in
@@ -134,7 +135,10 @@ struct Rows32Format {
   constexpr bool is_int() const {
     return codes == Codes::kInt || codes == Codes::kIntTable || codes == Codes::kSigned;
   }
-  constexpr bool two_level() const { return scale == SetType::kI8 || scale == SetType::kLow4; }
+  constexpr bool six_bit() const { return scale == SetType::kI6 || scale == SetType::kU6; }
+  constexpr bool two_level() const {
+    return scale == SetType::kI8 || scale == SetType::kLow4 || six_bit();
+  }
   constexpr bool has_min() const { return min != SetType::kNone; }
   constexpr bool fine() const { return set_weights == 16; }
   constexpr int low_bits() const { return bits == 3 ? 2 : bits == 5 || bits == 6 ? 4 : bits; }
@@ -147,7 +151,9 @@ struct Rows32Format {
     const int weights = set_weights == 0 ? span : set_weights;
     return (blocks * kBlockWeights + weights - 1) / weights;
   }
-  /// Where the first min set lies in the header.
+  /// Scale and min sets of a superblock together, where they are 6 bits: it has all its blocks.
+  constexpr int six_bit_sets() const { return kSuperWeights / set_weights * (has_min() ? 2 : 1); }
+  /// Where the first min set lies in the header, or would if 6 bits took a byte.
   constexpr int min_offset(int blocks, int span) const {
     const bool shared = min == SetType::kHigh4;
     return super_scale_bytes() + (shared ? 0 : sets(blocks, span) * kGroupRows * SetBytes(scale));
@@ -157,8 +163,10 @@ struct Rows32Format {
     return min == SetType::kHigh4 ? SetBytes(scale) : SetBytes(min);
   }
   constexpr int header_bytes(int blocks, int span) const {
-    const int raw =
-        super_scale_bytes() + sets(blocks, span) * kGroupRows * (SetBytes(scale) + SetBytes(min));
+    const int set_bytes = six_bit()
+                              ? six_bit_sets() * kGroupRows * 6 / 8
+                              : sets(blocks, span) * kGroupRows * (SetBytes(scale) + SetBytes(min));
+    const int raw = super_scale_bytes() + set_bytes;
     return (raw + 63) / 64 * 64;
   }
   constexpr int code_bytes() const { return bits * kGroupRows * kBlockWeights / 8; }
@@ -169,6 +177,19 @@ struct Rows32Format {
     return header_bytes(blocks, span) + blocks * block_bytes();
   }
 };
+
+/// Where the 32 values of the i-th of so many 6-bit sets lie (scale sets, then min sets): their low
+/// 4 bits from byte `low` on, a byte for each row, `low_shift` up; the high 2 bits likewise.
+struct SixBitPlace {
+  int low, low_shift, high, high_shift;
+  constexpr SixBitPlace(int sets, int i)
+      : low(i % (sets / 2) * kGroupRows),
+        low_shift(i / (sets / 2) * 4),
+        high((sets / 2 + i % (sets / 4)) * kGroupRows),
+        high_shift(i / (sets / 4) * 2) {}
+};
+/// What kI6 is stored plus.
+inline constexpr int kSixBitOffset = 32;
 
 /// Integer tables are added to this, so that their values are unsigned bytes like other codes.
 inline constexpr int kTableOffset = 128;
@@ -188,11 +209,11 @@ inline constexpr Rows32Format kRows32[] = {
     /* IQ4_NL */ {Codes::kIntTable, 4, kTableOffset, 32, SetType::kF16},
     /* MXFP4  */ {Codes::kIntTable, 4, kTableOffset, 32, SetType::kE8M0},
     /* Q2_K   */ {Codes::kInt, 2, 0, 16, SetType::kLow4, SetType::kHigh4},
-    /* Q3_K   */ {Codes::kInt, 3, 4, 16, SetType::kI8},
-    /* Q4_K   */ {Codes::kInt, 4, 0, 32, SetType::kI8, SetType::kU8},
-    /* Q5_K   */ {Codes::kInt, 5, 0, 32, SetType::kI8, SetType::kU8},
+    /* Q3_K   */ {Codes::kInt, 3, 4, 16, SetType::kI6},
+    /* Q4_K   */ {Codes::kInt, 4, 0, 32, SetType::kU6, SetType::kU6},
+    /* Q5_K   */ {Codes::kInt, 5, 0, 32, SetType::kU6, SetType::kU6},
     /* Q6_K   */ {Codes::kInt, 6, 32, 16, SetType::kI8},
-    /* IQ4_XS */ {Codes::kIntTable, 4, kTableOffset, 32, SetType::kI8},
+    /* IQ4_XS */ {Codes::kIntTable, 4, kTableOffset, 32, SetType::kI6},
     /* INT8   */ {Codes::kInt, 8, 128, 0, SetType::kF32},
     /* affine */ {Codes::kInt, 2, 0, 0, SetType::kF32, SetType::kZero},
     /* affine */ {Codes::kInt, 3, 0, 0, SetType::kF32, SetType::kZero},

@@ -82,7 +82,9 @@ struct IntTiles {
   using Sums = int32_t[kBlocksPerSuper][2][kTileRows][kHalfRows];
 
   static QUANTD_INLINE void Expand(const uint8_t* w, int blocks, int span, SignedSuper* out) {
-    const typename Tile<Simd, kFormat, 2, 1>::Super super(w, blocks, span, 0);
+    using Whole = Tile<Simd, kFormat, 2, 1>;
+    typename Whole::SetBuffer buffer;
+    const typename Whole::Super super(w, blocks, span, 0, &buffer);
     for (int set = 0; set < f.sets(blocks, span); ++set) {
       for (int h = 0; h < 2; ++h) {
         Simd::Store(out->scales[set] + h * kHalfRows, super.Scale(set, h));

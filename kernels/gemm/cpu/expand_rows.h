@@ -77,10 +77,11 @@ inline void ExpandSetValues(SetType type, const uint8_t* at, const float* upper,
         memcpy(out + r, &bits, sizeof(bits));
       }
       return;
+    case SetType::kI6:
     case SetType::kI8:
       for (int r = 0; r < kGroupRows; ++r) out[r] = upper[r] * static_cast<int8_t>(at[r]);
       return;
-    case SetType::kU8:
+    case SetType::kU6:
       for (int r = 0; r < kGroupRows; ++r) out[r] = upper[r] * at[r];
       return;
     case SetType::kLow4:
@@ -97,17 +98,36 @@ inline void ExpandSetValues(SetType type, const uint8_t* at, const float* upper,
   }
 }
 
+// The 6-bit sets at `sets`, a byte each.
+inline void ExpandSixBits(const Rows32Format& f, const uint8_t* sets, uint8_t* out) {
+  const int offset = f.scale == SetType::kI6 ? kSixBitOffset : 0;
+  for (int i = 0; i < f.six_bit_sets(); ++i, out += kGroupRows) {
+    const SixBitPlace place(f.six_bit_sets(), i);
+    const uint8_t *const low = sets + place.low, *const high = sets + place.high;
+    for (int r = 0; r < kGroupRows; ++r) {
+      const int value = (low[r] >> place.low_shift & 15) | (high[r] >> place.high_shift & 3) << 4;
+      out[r] = static_cast<uint8_t>(value - offset);
+    }
+  }
+}
+
 // One superblock and where its parts lie.
 struct ExpandedSuper {
   const Rows32Format* f;
   const uint8_t *scales, *mins, *codes;
   float scale_upper[kGroupRows], min_upper[kGroupRows];
+  uint8_t bytes[16 * kGroupRows];  // of 6-bit sets
 
   ExpandedSuper(const Rows32Format& format, const uint8_t* w, int blocks, int span)
       : f(&format),
         scales(w + format.super_scale_bytes()),
         mins(w + format.min_offset(blocks, span)),
         codes(w + format.header_bytes(blocks, span)) {
+    if (f->six_bit()) {
+      ExpandSixBits(*f, scales, bytes);
+      mins = bytes + (mins - scales);
+      scales = bytes;
+    }
     if (!f->two_level()) return;
     ExpandHalves(w, scale_upper, kGroupRows);
     if (f->has_min()) ExpandHalves(w + 2 * kGroupRows, min_upper, kGroupRows);

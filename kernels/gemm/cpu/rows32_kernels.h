@@ -129,7 +129,7 @@ void RunScaledGroups(const GemmArgs& args) {
         });
       }
       for (int g = 0; g < kGroups; ++g) {
-        const typename Whole::Super super(w + g * group_bytes, blocks, args.span, 0);
+        const typename Whole::Super super(w + g * group_bytes, blocks, args.span, 0, nullptr);
         for (int h = 0; h < 2; ++h) {
           acc[g][h] = Simd::Fma(partial[g][h], super.Scale(set, h), acc[g][h]);
         }
@@ -219,7 +219,9 @@ QUANTD_INLINE void ExpandSuper(const uint8_t* w, int blocks, int span, uint8_t* 
   constexpr Rows32Format f = kRows32[static_cast<int>(kFormat)];
   constexpr Rows32Format to = kRows32[static_cast<int>(kExpandedTo<Simd, kFormat>)];
   constexpr int kSetFloats = kGroupRows;
-  const typename Tile<Simd, kFormat, 2, 1>::Super super(w, blocks, span, 0);
+  using Whole = Tile<Simd, kFormat, 2, 1>;
+  typename Whole::SetBuffer buffer;
+  const typename Whole::Super super(w, blocks, span, 0, &buffer);
   const int sets = to.sets(blocks, span);
   float* const scales = reinterpret_cast<float*>(out);
   for (int set = 0; set < sets; ++set) {

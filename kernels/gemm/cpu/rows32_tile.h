@@ -16,6 +16,8 @@
 //   LoadFirst(p, n)
 //   ZeroInts(), Set1(int32_t) -> Ints, ShiftLeft(Ints, Ints), Add(Ints, Ints)
 //   CodeBytes<format, j>(block, h): vector (j, h) of a block as unsigned bytes, tables looked up
+//   SixBits<low_shift, high_shift>(low, high): the 4 bits of each byte at `low` from low_shift up,
+//     with the 2 bits at `high` from high_shift up above them
 //   AddBytes<n>(bytes) adds n to each byte; StoreBytes(p, bytes)
 //   CodeFloats<format, shift>(p): bits [shift, shift + bits) of each of 16 dwords as values of a
 //     float table or E4M3
@@ -133,10 +135,28 @@ struct Tile {
     if constexpr (kType == SetType::kF16) return Simd::LoadF16(at);
     if constexpr (kType == SetType::kE8M0) return Simd::LoadE8M0(at);
     if constexpr (kType == SetType::kI8) return Simd::Mul(upper, Simd::LoadI8(at));
-    if constexpr (kType == SetType::kU8) return Simd::Mul(upper, Simd::LoadU8(at));
+    if constexpr (kType == SetType::kI6) return Simd::Mul(upper, Simd::LoadI8(at));
+    if constexpr (kType == SetType::kU6) return Simd::Mul(upper, Simd::LoadU8(at));
     if constexpr (kType == SetType::kLow4) return Simd::Mul(upper, Simd::template LoadU4<0>(at));
     if constexpr (kType == SetType::kHigh4) return Simd::Mul(upper, Simd::template LoadU4<4>(at));
     if constexpr (kType == SetType::kZero) return Simd::Mul(upper, Simd::Negate(Simd::LoadU8(at)));
+  }
+
+  // Room for the sets of a superblock as bytes, where they are 6 bits.
+  struct alignas(64) SetBuffer {
+    uint8_t bytes[f.six_bit() ? f.six_bit_sets() * kGroupRows : 64];
+  };
+
+  static QUANTD_INLINE void ExpandSixBits(const uint8_t* sets, SetBuffer* out) {
+    constexpr int kSets = f.six_bit_sets();
+    Unroll<Simd, 0, kSets / 2>([&](auto pair) __attribute__((always_inline)) {
+      constexpr int kFirst = 2 * decltype(pair)::value;
+      constexpr SixBitPlace place(kSets, kFirst);  // its neighbour follows in both planes
+      auto bytes = Simd::template SixBits<place.low_shift, place.high_shift>(sets + place.low,
+                                                                             sets + place.high);
+      if constexpr (f.scale == SetType::kI6) bytes = Simd::template AddBytes<-kSixBitOffset>(bytes);
+      Simd::StoreBytes(out->bytes + kFirst * kGroupRows, bytes);
+    });
   }
 
   // Where the parts of a superblock lie, for the first half of the tile.
@@ -144,9 +164,15 @@ struct Tile {
     const uint8_t *scales, *mins, *codes, *next;
     Floats scale_upper[kHalves], min_upper[kHalves];
 
-    QUANTD_INLINE Super(const uint8_t* w, int blocks, int span, int first_half) {
-      scales = w + f.super_scale_bytes() + first_half * kHalfRows * SetBytes(f.scale);
-      mins = w + f.min_offset(blocks, span) + first_half * kHalfRows * f.min_stride();
+    QUANTD_INLINE Super(const uint8_t* w, int blocks, int span, int first_half, SetBuffer* buffer) {
+      const uint8_t* sets = w + f.super_scale_bytes();
+      if constexpr (f.six_bit()) {
+        ExpandSixBits(sets, buffer);
+        sets = buffer->bytes;
+      }
+      const int first_min = f.min_offset(blocks, span) - f.super_scale_bytes();
+      scales = sets + first_half * kHalfRows * SetBytes(f.scale);
+      mins = sets + first_min + first_half * kHalfRows * f.min_stride();
       codes = w + f.header_bytes(blocks, span);
       next = codes + blocks * f.block_bytes();
       if constexpr (f.two_level()) {
@@ -289,11 +315,12 @@ struct Tile {
     for (int c = 0; c < kColumns; ++c) a[c] = args.q + (column + c) * args.q_stride;
     Floats acc[kCells];
     Start(args, row, column, acc);
+    SetBuffer sets;
     for (int64_t left = args.k; left > 0; left -= kSuperWeights) {
       const int blocks = left >= kSuperWeights
                              ? kBlocksPerSuper
                              : static_cast<int>((left + kBlockWeights - 1) / kBlockWeights);
-      const Super super(w, blocks, args.span, first_half);
+      const Super super(w, blocks, args.span, first_half, &sets);
       Floats partial[kCells];
       for (int i = 0; i < kCells; ++i) partial[i] = Simd::Zero();
       if constexpr (f.set_weights == 0) {
@@ -365,7 +392,7 @@ struct Tile {
       const int blocks = left >= kSuperWeights
                              ? kBlocksPerSuper
                              : static_cast<int>((left + kBlockWeights - 1) / kBlockWeights);
-      const Super super(w, blocks, args.span, first_half);
+      const Super super(w, blocks, args.span, first_half, nullptr);
       for (int b = 0, set = 0; b < blocks; ++set) {
         Floats partial[kCells];
         for (int i = 0; i < kCells; ++i) partial[i] = Simd::Zero();

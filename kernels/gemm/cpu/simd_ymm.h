@@ -150,6 +150,20 @@ struct YmmBase {
     return {{v, v}};
   }
 
+  template <int kLowShift, int kHighShift>
+  static QUANTD_INLINE Bytes SixBits(const uint8_t* low, const uint8_t* high) {
+    Bytes result;
+    for (int h = 0; h < 2; ++h) {
+      __m256i bottom = LoadVector(low + 32 * h), top = LoadVector(high + 32 * h);
+      if constexpr (kLowShift > 0) bottom = _mm256_srli_epi16(bottom, kLowShift);
+      if constexpr (kHighShift < 4) top = _mm256_slli_epi16(top, 4 - kHighShift);
+      if constexpr (kHighShift > 4) top = _mm256_srli_epi16(top, kHighShift - 4);
+      result.v[h] = _mm256_or_si256(_mm256_and_si256(bottom, _mm256_set1_epi8(15)),
+                                    _mm256_and_si256(top, _mm256_set1_epi8(48)));
+    }
+    return result;
+  }
+
   template <PackedFormat kFormat, int j>
   static QUANTD_INLINE Bytes CodeBytes(const uint8_t* block, int h) {
     Bytes result;

@@ -96,6 +96,17 @@ struct ZmmBase {
     return _mm512_and_si512(v, _mm512_set1_epi8((1 << kBits) - 1));
   }
 
+  template <int kLowShift, int kHighShift>
+  static QUANTD_INLINE Bytes SixBits(const uint8_t* low, const uint8_t* high) {
+    Bytes bottom = _mm512_loadu_si512(low), top = _mm512_loadu_si512(high);
+    if constexpr (kLowShift > 0) bottom = _mm512_srli_epi16(bottom, kLowShift);
+    if constexpr (kHighShift < 4) top = _mm512_slli_epi16(top, 4 - kHighShift);
+    if constexpr (kHighShift > 4) top = _mm512_srli_epi16(top, kHighShift - 4);
+    // mask ? bottom : top
+    const Bytes both = _mm512_ternarylogic_epi32(_mm512_set1_epi8(15), bottom, top, 0xca);
+    return _mm512_and_si512(both, _mm512_set1_epi8(63));
+  }
+
   template <PackedFormat kFormat, int j>
   static QUANTD_INLINE Bytes CodeBytes(const uint8_t* block, int h) {
     constexpr Rows32Format f = kRows32[static_cast<int>(kFormat)];

@@ -195,9 +195,16 @@ TEST_P(GemmKernelTest, ExtremeCodesAndActivationsDoNotSaturate) {
       // The largest value that F16 and BF16 both hold.
       for (float& value : w.values) value = code == 0 ? -65280.0f : 65280.0f;
       for (float& scale : w.scales) scale = 0.5f;
-      const bool nibbles = format() == kQ2_K;  // unsigned
-      for (int8_t& sub : w.sub_scales) sub = nibbles ? 15 : code == 0 ? -128 : 127;
-      for (uint8_t& sub : w.sub_mins) sub = nibbles ? 15 : 255;
+      const SetType type = FormatOf(kernel().packed).scale;
+      const int8_t most = type == SetType::kLow4 ? 15
+                          : type == SetType::kU6 ? 63
+                          : type == SetType::kI6 ? 31
+                                                 : 127;
+      const bool has_sign = type == SetType::kI8 || type == SetType::kI6;
+      for (int8_t& sub : w.sub_scales) {
+        sub = static_cast<int8_t>(has_sign && code == 0 ? -1 - most : most);
+      }
+      for (uint8_t& sub : w.sub_mins) sub = static_cast<uint8_t>(most);
       for (uint8_t& zero : w.zeros) zero = static_cast<uint8_t>(top - code);
       const Problem p = MakeProblem(w, std::vector<float>(SomeRows() * k, x), kernel().arithmetic);
       Check(p, SomeRows(), 17);

@@ -139,6 +139,33 @@ TEST(PackRows32, ByteOrder) {
   }
 }
 
+// Scales and mins of 6 bits.
+TEST(PackRows32, ByteOrderOfSixBits) {
+  QuantTensor t = RandomTensor(kQ4_K, 32, 256, 9);
+  std::vector<uint8_t> group(Rows32GroupBytes(PackedFormat::kQ4_K, 256, 32));
+  ASSERT_EQ(group.size(), 2 * 64 + 8 * 32 + 4 * 32 + 8 * 512);
+  PackRows32(PackedFormat::kQ4_K, t, 0, group.data());
+  for (int row = 0; row < 32; ++row) {
+    for (int set = 0; set < 8; ++set) {
+      const int low = group[128 + 32 * set + row];
+      const int high = group[128 + 256 + 32 * (set % 4) + row] >> set / 4 * 2;
+      EXPECT_EQ(t.sub_scales[row * 8 + set], (low & 15) | (high & 3) << 4);
+      EXPECT_EQ(t.sub_mins[row * 8 + set], low >> 4 | (high >> 4 & 3) << 4);
+    }
+  }
+  t = RandomTensor(kIq4Xs, 32, 256, 9);
+  group.assign(Rows32GroupBytes(PackedFormat::kIq4Xs, 256, 32), 0);
+  ASSERT_EQ(group.size(), 64 + 4 * 32 + 2 * 32 + 8 * 512);
+  PackRows32(PackedFormat::kIq4Xs, t, 0, group.data());
+  for (int row = 0; row < 32; ++row) {
+    for (int set = 0; set < 8; ++set) {
+      const int low = group[64 + 32 * (set % 4) + row] >> set / 4 * 4 & 15;
+      const int high = group[64 + 128 + 32 * (set % 2) + row] >> set / 2 * 2 & 3;
+      EXPECT_EQ(t.sub_scales[row * 8 + set], (low | high << 4) - 32);
+    }
+  }
+}
+
 TEST(PackWeight, ErrorOfTheSourceComesBack) {
   const auto kernels = Kernels();
   ThreadPool pool(2);
