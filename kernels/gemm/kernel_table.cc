@@ -64,6 +64,7 @@ bool RanksLast(PackedFormat format, const IsaColumn& column) {
 // the earlier.
 int64_t WideM(const Rows32Format& f, const Rows32Format& to, const IsaColumn& column) {
   if (f.codes == Codes::kE4M3) return 8;
+  if (f.codes == Codes::kFloatTable) return column.isa == Isa::kAvx2 ? 8 : 32;
   if (to.codes == Codes::kSigned || (f.fine() && !column.has_byte_dot)) return 16;
   return f.fine() ? 32 : 48;
 }

@@ -235,11 +235,12 @@ inline constexpr Rows32Format kRows32[] = {
     {Codes::kSigned, 8, 0, 0, SetType::kF32},
 };
 
-/// What a format is expanded to; the format itself where that gains nothing: floats, bytes, nibbles
+/// What a format is expanded to; the format itself where that gains nothing: F32, bytes, nibbles
 /// with plain scales, and spans, whose scales cover several blocks. `one_sign`: for an instruction
 /// set that multiplies bytes of one sign only, so that those of both signs gain too.
 constexpr PackedFormat ExpandedOf(PackedFormat format, bool one_sign) {
   const Rows32Format& f = kRows32[static_cast<int>(format)];
+  if (f.is_float()) return PackedFormat::kF32;
   if (f.codes == Codes::kFloatTable || f.codes == Codes::kE4M3) return kExpandedFloats;
   if (one_sign && f.is_int() && f.zero == kTableOffset) {
     return f.set_weights == 0 ? kExpandedSignedSpan : kExpandedSigned;

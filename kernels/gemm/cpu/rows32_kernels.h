@@ -238,6 +238,27 @@ QUANTD_INLINE void ExpandSuper(const uint8_t* w, int blocks, int span, uint8_t* 
   }
 }
 
+// Writes the first k of a row group in the expanded form.
+template <class Simd, PackedFormat kFormat>
+QUANTD_INLINE void ExpandGroup(const uint8_t* w, int64_t k, int span, uint8_t* out) {
+  constexpr Rows32Format f = kRows32[static_cast<int>(kFormat)];
+  constexpr Rows32Format to = kRows32[static_cast<int>(kExpandedTo<Simd, kFormat>)];
+  if constexpr (f.is_float()) {
+    float* floats = reinterpret_cast<float*>(out);
+    for (int64_t half = 0; half < 2 * k; ++half, floats += kHalfRows) {
+      Simd::Store(floats, Tile<Simd, kFormat, 1, 1>::LoadFloats(w + half * kHalfRows * f.bits / 8));
+    }
+  } else {
+    for (int64_t at = 0; at < k; at += kSuperWeights) {
+      const int64_t rest = (k - at + kBlockWeights - 1) / kBlockWeights;
+      const int blocks = rest < kBlocksPerSuper ? static_cast<int>(rest) : kBlocksPerSuper;
+      ExpandSuper<Simd, kFormat>(w, blocks, span, out);
+      w += f.super_bytes(blocks, span);
+      out += to.super_bytes(blocks, span);
+    }
+  }
+}
+
 // Many input rows: a few row groups by a stretch of K are expanded once, into memory that stays in
 // L2, and all columns pass over them; y holds the sums between the stretches.
 template <class Simd, PackedFormat kFormat>
@@ -245,13 +266,13 @@ void RunWide(const GemmArgs& args) {
   constexpr PackedFormat kTo = kExpandedTo<Simd, kFormat>;
   constexpr Rows32Format f = kRows32[static_cast<int>(kFormat)];
   constexpr Rows32Format to = kRows32[static_cast<int>(kTo)];
-  constexpr int kGroups = to.bits == 8 ? 4 : 2, kSupers = to.bits == 8 ? 4 : 2;
+  constexpr int kGroups = to.bits == 8 ? 4 : 2;
+  constexpr int64_t kStretch = (to.bits == 8 ? 4 : 2) * kSuperWeights;
   const int span = f.set_weights == 0 ? args.span : kBlockWeights;
-  const int64_t from_bytes = f.super_bytes(kBlocksPerSuper, span);
-  const int64_t to_bytes = to.super_bytes(kBlocksPerSuper, span);
   // The header is largest with the least span.
-  alignas(64) uint8_t scratch[kGroups * kSupers * to.super_bytes(kBlocksPerSuper, kBlockWeights)];
+  alignas(64) uint8_t scratch[kGroups * Rows32GroupBytes(kTo, kStretch, kBlockWeights)];
   const int64_t group_bytes = Rows32GroupBytes(kFormat, args.k, span);
+  const int64_t stretch_bytes = Rows32GroupBytes(kFormat, kStretch, span);
   constexpr int kMost = MostColumns<Simd, kTo>();
   const int64_t tiles = (args.m + kMost - 1) / kMost;
   for (int64_t begin = 0; begin < args.groups; begin += kGroups) {
@@ -260,24 +281,20 @@ void RunWide(const GemmArgs& args) {
     const uint8_t* from = part.weights;
     part.weights = scratch;
     part.span = span;
-    for (int64_t left = args.k; left > 0; left -= kSupers * kSuperWeights) {
-      part.k = left < kSupers * kSuperWeights ? left : kSupers * kSuperWeights;
+    for (int64_t left = args.k; left > 0; left -= kStretch) {
+      part.k = left < kStretch ? left : kStretch;
       const int64_t part_bytes = Rows32GroupBytes(kTo, part.k, span);
       for (int64_t group = 0; group < part.groups; ++group) {
-        for (int64_t k = 0, super = 0; k < part.k; k += kSuperWeights, ++super) {
-          const int64_t rest = (part.k - k + kBlockWeights - 1) / kBlockWeights;
-          const int blocks = rest < kBlocksPerSuper ? static_cast<int>(rest) : kBlocksPerSuper;
-          ExpandSuper<Simd, kFormat>(from + group * group_bytes + super * from_bytes, blocks, span,
-                                     scratch + group * part_bytes + super * to_bytes);
-        }
+        ExpandGroup<Simd, kFormat>(from + group * group_bytes, part.k, span,
+                                   scratch + group * part_bytes);
       }
-      from += kSupers * from_bytes;
-      RunPasses<Simd, kTo>(part, {part.groups, 0, from, group_bytes, kSupers * from_bytes, 0, 1},
-                           tiles, 0, tiles);
+      from += stretch_bytes;
+      RunPasses<Simd, kTo>(part, {part.groups, 0, from, group_bytes, stretch_bytes, 0, 1}, tiles, 0,
+                           tiles);
       if constexpr (f.is_int()) {
-        part.q += kSupers;
+        part.q += kStretch / kSuperWeights;
       } else {
-        part.x += kSupers * kSuperWeights;
+        part.x += kStretch;
       }
       part.accumulate = true;
     }
@@ -293,10 +310,11 @@ KernelRuns FindRuns(PackedFormat format) {
       constexpr bool kScaled = !FormatOf(kFirst).is_int() && !FormatOf(kFirst).is_float();
       KernelRuns runs = {RunDecode<Simd, kFirst>, RunBatch<Simd, kFirst>, nullptr};
       if constexpr (kScaled) runs.decode = RunScaledDecode<Simd, kFirst>;
-      // Looking up in every tile costs less than floats from L2.
-      constexpr bool kStays = FormatOf(kFirst).codes == Codes::kFloatTable && Simd::kLooksUpFloats;
-      if constexpr (kExpandedTo<Simd, kFirst> != kFirst && !kStays)
+      // A BF16 product of its own order has no other form.
+      constexpr bool kOther = Simd::kBf16 && FormatOf(kFirst).is_float();
+      if constexpr (kExpandedTo<Simd, kFirst> != kFirst && !kOther) {
         runs.wide = RunWide<Simd, kFirst>;
+      }
       return runs;
     }
     constexpr auto kNext = static_cast<PackedFormat>(static_cast<int>(kFirst) + 1);

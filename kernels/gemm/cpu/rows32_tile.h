@@ -28,7 +28,6 @@
 //   so,
 //     LoadInts(p), StoreInts(p, ints),
 //     AddNegatives(ints, bytes) adds minus each row's negative ones among bytes of zero point 128
-//   kLooksUpFloats: whether one instruction looks up entries of a table of 16 floats
 //   kScaledGroups: row groups of such a format that one row is multiplied with at once
 //   kBf16: whether floats are multiplied in BF16. If so, with `Pairs` for the values of 2 k:
 //     LoadPairs<format>(k, next) -> Pairs[2] of both halves of 32 values of a k and of the next,
@@ -434,7 +433,7 @@ struct Tile {
     const float* x[kColumns];
     for (int c = 0; c < kColumns; ++c) x[c] = args.x + (column + c) * args.x_stride;
     Floats acc[kCells];
-    for (int i = 0; i < kCells; ++i) acc[i] = Simd::Zero();
+    Start(args, row, column, acc);
     const auto step = [&](int64_t k) __attribute__((always_inline)) {
       Floats weights[kHalves];
       for (int h = 0; h < kHalves; ++h) weights[h] = LoadFloats(w + h * kHalfRows * kBytes);

@@ -30,7 +30,6 @@ struct YmmBase {
 
   static constexpr int kBatchHalves = 1;
   static constexpr bool kBf16 = false;
-  static constexpr bool kLooksUpFloats = false;
   static constexpr bool kOneSign = false;
   static constexpr int kScaledGroups = 1;
 

@@ -24,7 +24,6 @@ struct ZmmBase {
   static constexpr int kFloatColumns = 8;
   static constexpr int kBatchHalves = 2;
   static constexpr bool kBf16 = false;
-  static constexpr bool kLooksUpFloats = true;
   static constexpr bool kOneSign = false;
   static constexpr int kScaledGroups = 2;
 
