@@ -20,7 +20,7 @@ void QuantizeRow(const float* x, int64_t k, QuantizedBlock* blocks) {
 
 void RoundRow(const float* x, int64_t k, uint16_t* out) {
   for (int64_t i = 0; i < k; ++i) out[i] = FloatToBFloat16(x[i]);
-  std::fill(out + k, out + Bf16Values(k), uint16_t{0});
+  std::fill(out + k, out + Bf16Stride(k), uint16_t{0});
 }
 
 struct Activations::Quantized {
@@ -44,7 +44,7 @@ void Activations::Set(const float* x, int64_t m, int64_t k, int64_t stride) {
   m_ = m;
   k_ = k;
   stride_ = stride;
-  rounded_ = apart_ = false;
+  rounded_ = false;
   quantized_used_ = reordered_used_ = 0;
 }
 
@@ -126,17 +126,6 @@ const uint16_t* ActivationAccess::Rounded(Activations& x, ThreadPool& pool) {
   x.rounded_ = true;
   return ConvertRows<uint16_t>(x.m_, x.k_, Bf16Stride(x.k_), pool, &x.bf16_,
                                [&](int64_t i, uint16_t* out) { RoundRow(x.row(i), x.k_, out); });
-}
-
-ActivationAccess::FloatRows ActivationAccess::Apart(Activations& x, ThreadPool& pool) {
-  const int64_t stride = RowStride(x.stride_, sizeof(float));
-  if (x.m_ == 1 || stride == x.stride_) return {x.x_, x.stride_};
-  if (!x.apart_) {
-    x.apart_ = true;
-    ConvertRows<float>(x.m_, x.k_, stride, pool, &x.apart_rows_,
-                       [&](int64_t i, float* out) { std::copy_n(x.row(i), x.k_, out); });
-  }
-  return {x.apart_rows_.as<float>(), stride};
 }
 
 }  // namespace quantd

@@ -15,7 +15,7 @@ namespace quantd {
 /// The scalar QuantizeRun (gemm_args.h): what every other must agree with to the bit.
 void QuantizeRow(const float* x, int64_t k, QuantizedBlock* blocks);
 
-/// Rounds x[k] to BF16, padded with zeros: out[Bf16Values(k)].
+/// Rounds x[k] to BF16, padded with zeros: out[Bf16Stride(k)].
 void RoundRow(const float* x, int64_t k, uint16_t* out);
 
 /// Rows of activations in int8.
@@ -32,14 +32,8 @@ class ActivationAccess {
   /// until the next x.Set.
   static QuantizedRows Quantized(Activations& x, float threshold, QuantizeRun quantize,
                                  ThreadPool& pool);
-  /// [x.m(), Bf16Values(x.k())], Bf16Stride(x.k()) apart; valid until the next x.Set.
+  /// [x.m(), Bf16Stride(x.k())]; valid until the next x.Set.
   static const uint16_t* Rounded(Activations& x, ThreadPool& pool);
-  /// The rows as floats where kernels for several of them read them fast (see RowStride).
-  struct FloatRows {
-    const float* x;
-    int64_t stride;
-  };
-  static FloatRows Apart(Activations& x, ThreadPool& pool);
   /// Rows [first, first + count) with feature order[c] in column c; valid until the next x.Set.
   static Activations& Reordered(Activations& x, int64_t first, int64_t count,
                                 absl::Span<const int32_t> order, ThreadPool& pool);

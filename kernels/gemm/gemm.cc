@@ -62,10 +62,6 @@ Part MakePart(const GemmKernels& kernels, const GemmGroup& output, Activations& 
   } else if (part.kernel->activations == ActivationType::kBF16) {
     part.args.bf16_stride = Bf16Stride(x.k());
     part.args.bf16 = ActivationAccess::Rounded(x, pool) + first * part.args.bf16_stride;
-  } else {
-    const ActivationAccess::FloatRows apart = ActivationAccess::Apart(x, pool);
-    part.args.x = apart.x + first * apart.stride;
-    part.args.x_stride = apart.stride;
   }
   return part;
 }

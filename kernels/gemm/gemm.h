@@ -52,9 +52,9 @@ struct PackedWeight {
 absl::StatusOr<PackedWeight> PackWeight(const WeightSource& source, const GemmKernels& kernels,
                                         ThreadPool& pool);
 
-/// Input rows [m, k] of one or more GEMMs. Quantized, rounded, and copied, at most once, however
-/// many weights read them (quantized: for each threshold of outliers), and put into a weight's
-/// order of features where it has one. Reusable: buffers only grow. Not thread-safe.
+/// Input rows [m, k] of one or more GEMMs. Quantized, and rounded, at most once, however many
+/// weights read them (quantized: for each threshold of outliers), and put into a weight's order of
+/// features where it has one. Reusable: buffers only grow. Not thread-safe.
 class Activations {
  public:
   Activations();
@@ -79,8 +79,6 @@ class Activations {
   size_t quantized_used_ = 0;
   bool rounded_ = false;
   AlignedBuffer bf16_;  // uint16_t [m, Bf16Stride(k)], once rounded
-  bool apart_ = false;
-  AlignedBuffer apart_rows_;  // float [m, RowStride(stride)], once copied
   // The rows with their features in another order, for weights that have one.
   struct Reordered;
   std::vector<std::unique_ptr<Reordered>> reordered_;

@@ -31,17 +31,8 @@ constexpr int64_t QuantizedBlocks(int64_t k) {
   return (k + kQuantizedWeights - 1) / kQuantizedWeights;
 }
 
-/// Elements from a row of `count`, of `bytes` each, to the next. Rows at distances of a multiple of
-/// 2048 bytes lie on the same few lines of a first-level cache, where the rows of a tile would push
-/// each other out.
-constexpr int64_t RowStride(int64_t count, int64_t bytes) {
-  return count * bytes % 2048 == 0 ? count + 64 / bytes : count;
-}
-
-/// Values of a row of k activations in BF16, padded with zeros to what a tile register takes, and
-/// from one row to the next.
-constexpr int64_t Bf16Values(int64_t k) { return (k + 31) / 32 * 32; }
-constexpr int64_t Bf16Stride(int64_t k) { return RowStride(Bf16Values(k), 2); }
+/// Values of a row of k activations in BF16: padded with zeros to what a tile register takes.
+constexpr int64_t Bf16Stride(int64_t k) { return (k + 31) / 32 * 32; }
 
 /// y[c, r] = x[c, :] . w[r, :] for c < m and r < rows, rows being those of `groups` packed row
 /// groups of 32.
@@ -59,7 +50,7 @@ struct GemmArgs {
   float* y;                 ///< [m, rows]
   int64_t y_stride;         ///< floats
   bool accumulate = false;  ///< go on from the sums in y: an earlier part of K is done
-  const uint16_t* bf16 = nullptr;  ///< [m, Bf16Values(k)], for kernels on BF16 activations
+  const uint16_t* bf16 = nullptr;  ///< [m, Bf16Stride(k)], for kernels on BF16 activations
   int64_t bf16_stride = 0;         ///< values
   int64_t fetch_ahead = 0;         ///< Hardware::fetch_ahead, of kernels for m = 1
 };

@@ -53,14 +53,14 @@ std::vector<KernelTimer::Slice> KernelTimer::Pass(int64_t m) const {
 void KernelTimer::Prepare(int64_t m, absl::Span<const Slice> pass) {
   if (m > prepared_m_) {
     Noise noise;
-    x_ = noise.Uniform(m * x_stride(), 1.0f);
+    x_ = noise.Uniform(m * max_k_, 1.0f);
     const int64_t blocks = QuantizedBlocks(max_k_);
     q_ = AlignedBuffer(m * blocks * sizeof(QuantizedBlock));
     bf16_.resize(m * Bf16Stride(max_k_));
     QUANTD_CHECK(q_.data() != nullptr, "out of memory for quantized activations");
     for (int64_t i = 0; i < m; ++i) {
-      RoundRow(&x_[i * x_stride()], max_k_, &bf16_[i * Bf16Stride(max_k_)]);
-      kernels_.quantizer()(&x_[i * x_stride()], max_k_, q_.as<QuantizedBlock>() + i * blocks);
+      RoundRow(&x_[i * max_k_], max_k_, &bf16_[i * Bf16Stride(max_k_)]);
+      kernels_.quantizer()(&x_[i * max_k_], max_k_, q_.as<QuantizedBlock>() + i * blocks);
     }
     prepared_m_ = m;
   }
@@ -81,7 +81,7 @@ void KernelTimer::RunSlice(const GemmKernel& kernel, int64_t m, const Slice& sli
     args.span = PackedSpan(w.format);
     args.m = m;
     args.x = x_.data();
-    args.x_stride = x_stride();
+    args.x_stride = max_k_;
     args.q = q_.as<QuantizedBlock>();
     args.q_stride = QuantizedBlocks(max_k_);
     args.y = y_.data() + begin * kGroupRows;
@@ -123,7 +123,7 @@ Timing KernelTimer::RunNaive(int64_t m) {
   Prepare(m, pass);
   return Best(m, pass, [&](const Slice& slice) {
     Activations x;
-    x.Set(x_.data(), m, slice.weight->k, x_stride());
+    x.Set(x_.data(), m, slice.weight->k, max_k_);
     const GemmOutput output{slice.weight, y_.data(), slice.groups * kGroupRows};
     RunNaiveGemm(kernels_, x, {&output, 1}, pool_);
   });

@@ -55,7 +55,6 @@ class KernelTimer {
   void Prepare(int64_t m, absl::Span<const Slice> pass);
   Timing Best(int64_t m, absl::Span<const Slice> pass, absl::FunctionRef<void(const Slice&)> run);
   void RunSlice(const GemmKernel& kernel, int64_t m, const Slice& slice);
-  int64_t x_stride() const { return RowStride(max_k_, sizeof(float)); }
 
   const std::vector<const PackedWeight*> weights_;
   const GemmKernels& kernels_;
@@ -63,7 +62,7 @@ class KernelTimer {
   const TimerLimits limits_;
   PackedFormat packed_;
   int64_t max_k_ = 0;
-  std::vector<float> x_;        // [m, x_stride()]
+  std::vector<float> x_;        // [m, max_k]
   AlignedBuffer q_;             // QuantizedBlock [m, QuantizedBlocks(max_k)]
   std::vector<uint16_t> bf16_;  // [m, Bf16Stride(max_k)]
   std::vector<float> y_;        // the largest output of a pass

@@ -72,7 +72,6 @@ struct Operands {
     rows.Set(x.data(), m, shape.k, shape.k);
     quantized = ActivationAccess::Quantized(rows, 0, setup.kernels.quantizer(), setup.pool).blocks;
     rounded = ActivationAccess::Rounded(rows, setup.pool);
-    apart = ActivationAccess::Apart(rows, setup.pool);
   }
 
   const PackedWeight& next() { return weights[at++ % weights.size()]; }
@@ -83,7 +82,6 @@ struct Operands {
   Activations rows;
   const QuantizedBlock* quantized;
   const uint16_t* rounded;
-  ActivationAccess::FloatRows apart;
 };
 
 GemmArgs Args(const PackedWeight& w, Operands& operands, int64_t begin, int64_t end,
@@ -96,8 +94,8 @@ GemmArgs Args(const PackedWeight& w, Operands& operands, int64_t begin, int64_t 
           w.k,
           span,
           operands.rows.m(),
-          operands.apart.x,
-          operands.apart.stride,
+          operands.x.data(),
+          w.k,
           operands.quantized,
           QuantizedBlocks(w.k),
           operands.y.data() + begin * kGroupRows,

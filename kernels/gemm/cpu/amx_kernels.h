@@ -230,7 +230,7 @@ template <class Simd, PackedFormat kFormat>
 QUANTD_INLINE void ExpandPairs(const uint8_t* w, int64_t count, uint8_t* out) {
   constexpr int kBytes = 2 * kGroupRows;  // of the values of a k
   alignas(64) static constexpr uint8_t kZeros[kBytes] = {};
-  for (int64_t k = 0; k < Bf16Values(count); k += 2, out += 2 * kBytes) {
+  for (int64_t k = 0; k < Bf16Stride(count); k += 2, out += 2 * kBytes) {
     typename Simd::Pairs pairs[2];
     const uint8_t* const at = w + k * kBytes;
     Simd::template LoadPairs<kFormat>(k < count ? at : kZeros, k + 1 < count ? at + kBytes : kZeros,
@@ -308,7 +308,7 @@ void RunBf16Tiles(const GemmArgs& args) {
     };
     for (int64_t k = 0; k < args.k; k += kStretch) {
       const int64_t weights = AtMost(args.k - k, kStretch);
-      const int count = static_cast<int>(Bf16Values(weights) / kBf16TileK);
+      const int count = static_cast<int>(Bf16Stride(weights) / kBf16TileK);
       for (int tile = 0; tile < tiles; ++tile) {
         PackBf16<Simd>(args.bf16 + (row + tile * kTileRows) * args.bf16_stride + k,
                        args.bf16_stride, rows(tile, kTileRows), count, inputs[tile]);

@@ -137,28 +137,6 @@ TEST(Activations, ReorderedGathersFeatures) {
   }
 }
 
-// Rows that share the lines of a cache are copied to a stride of their own, others are not.
-TEST(Activations, RowsLieApart) {
-  ThreadPool pool(2);
-  for (const int64_t k : {512, 500}) {
-    const std::vector<float> x = RandomFloats(3 * k, 1);
-    Activations rows;
-    rows.Set(x.data(), 3, k, k);
-    const ActivationAccess::FloatRows apart = ActivationAccess::Apart(rows, pool);
-    EXPECT_EQ(apart.stride, k == 512 ? 528 : 500);
-    EXPECT_EQ(apart.x == x.data(), k == 500);
-    for (int64_t i = 0; i < 3; ++i) {
-      EXPECT_TRUE(std::equal(rows.row(i), rows.row(i) + k, apart.x + i * apart.stride));
-    }
-    EXPECT_EQ(ActivationAccess::Apart(rows, pool).x, apart.x);  // once
-    rows.Set(x.data() + k, 2, k, k);
-    const ActivationAccess::FloatRows later = ActivationAccess::Apart(rows, pool);
-    EXPECT_TRUE(std::equal(rows.row(1), rows.row(1) + k, later.x + later.stride));
-    rows.Set(x.data(), 1, k, k);
-    EXPECT_EQ(ActivationAccess::Apart(rows, pool).x, x.data());
-  }
-}
-
 TEST(Activations, OutliersAreLeftOutForEachThreshold) {
   const int64_t m = 12, k = 1024;
   std::vector<float> x = RandomFloats(m * k, 1);
