@@ -116,7 +116,7 @@ struct ExpandedSuper {
   const Rows32Format* f;
   const uint8_t *scales, *mins, *codes;
   float scale_upper[kGroupRows], min_upper[kGroupRows];
-  uint8_t bytes[16 * kGroupRows];  // of 6-bit sets
+  uint8_t bytes[16 * kGroupRows];  // 6-bit sets
 
   ExpandedSuper(const Rows32Format& format, const uint8_t* w, int blocks, int span)
       : f(&format),

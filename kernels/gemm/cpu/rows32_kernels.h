@@ -310,9 +310,9 @@ KernelRuns FindRuns(PackedFormat format) {
       constexpr bool kScaled = !FormatOf(kFirst).is_int() && !FormatOf(kFirst).is_float();
       KernelRuns runs = {RunDecode<Simd, kFirst>, RunBatch<Simd, kFirst>, nullptr};
       if constexpr (kScaled) runs.decode = RunScaledDecode<Simd, kFirst>;
-      // A BF16 product of its own order has no other form.
-      constexpr bool kOther = Simd::kBf16 && FormatOf(kFirst).is_float();
-      if constexpr (kExpandedTo<Simd, kFirst> != kFirst && !kOther) {
+      // Pairs of BF16 are summed in an order of their own, which F32 does not keep.
+      constexpr bool kPairs = Simd::kBf16 && FormatOf(kFirst).is_float();
+      if constexpr (kExpandedTo<Simd, kFirst> != kFirst && !kPairs) {
         runs.wide = RunWide<Simd, kFirst>;
       }
       return runs;

@@ -24,9 +24,8 @@
 //   Dot<format>: Weights Prepare(bytes); Acc Start<zero>(minus the sum of activations);
 //     Step<s>(acc, weights, a4), the s-th of at most 8 steps, adds 4 products per lane;
 //     Ints Finish(acc)
-//   kOneSign: whether Dot multiplies bytes of one sign only, so that it wants Codes::kSigned. If
-//   so,
-//     LoadInts(p), StoreInts(p, ints),
+//   kOneSign: whether Dot multiplies bytes of one sign only, and gains by Codes::kSigned. If so
+//     LoadInts(p), StoreInts(p, ints);
 //     AddNegatives(ints, bytes) adds minus each row's negative ones among bytes of zero point 128
 //   kScaledGroups: row groups of such a format that one row is multiplied with at once
 //   kBf16: whether floats are multiplied in BF16. If so, with `Pairs` for the values of 2 k:
