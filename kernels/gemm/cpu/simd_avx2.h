@@ -48,6 +48,12 @@ struct NarrowDot {
   }
 };
 
+// sums + bytes * a, 4 products per lane; no pair may leave int16.
+QUANTD_INLINE __m256i AddProducts(__m256i sums, __m256i bytes, __m256i a) {
+  const __m256i pairs = _mm256_maddubs_epi16(bytes, a);
+  return _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+
 // Bytes, and integers of a table, as w = code - 128: |w| <= 128 is the unsigned side, a with the
 // sign of w the signed one. A pair is at most 2 * 128 * 127 = 32512. No zero point is left to
 // subtract.
@@ -75,9 +81,7 @@ struct SignedDot {
   static QUANTD_INLINE void Step(Acc& acc, const Weights& weights, const int8_t* a) {
     const __m256i a4 = Base::Broadcast4(a);
     for (int h = 0; h < 2; ++h) {
-      const __m256i pairs =
-          _mm256_maddubs_epi16(weights.magnitude[h], _mm256_sign_epi8(a4, weights.sign[h]));
-      acc.v[h] = _mm256_add_epi32(acc.v[h], _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+      acc.v[h] = AddProducts(acc.v[h], weights.magnitude[h], _mm256_sign_epi8(a4, weights.sign[h]));
     }
   }
   static QUANTD_INLINE typename Base::Ints Finish(const Acc& acc) { return acc; }
@@ -100,18 +104,15 @@ struct UnsignedDot : SignedDot<Base> {
 // does not: that gives -a - 1 where w < 0, so |w| too little, and the sums start at what is
 // missing. A pair is 2 * 128 * -128 at least, 2 * 127 * 127 at most.
 template <class Base>
-struct FlippedDot {
-  struct Weights {
-    __m256i magnitude[2];
-    __m256i negative[2];
-  };
-  using Acc = typename Base::Ints;
+struct FlippedDot : SignedDot<Base> {
+  using Weights = typename SignedDot<Base>::Weights;
+  using Acc = typename SignedDot<Base>::Acc;
 
   static QUANTD_INLINE Weights Prepare(const typename Base::Bytes& codes) {
     Weights weights;
     for (int h = 0; h < 2; ++h) {
       weights.magnitude[h] = _mm256_abs_epi8(codes.v[h]);
-      weights.negative[h] = _mm256_cmpgt_epi8(_mm256_setzero_si256(), codes.v[h]);
+      weights.sign[h] = _mm256_cmpgt_epi8(_mm256_setzero_si256(), codes.v[h]);
     }
     return weights;
   }
@@ -119,12 +120,9 @@ struct FlippedDot {
   static QUANTD_INLINE void Step(Acc& acc, const Weights& weights, const int8_t* a) {
     const __m256i a4 = Base::Broadcast4(a);
     for (int h = 0; h < 2; ++h) {
-      const __m256i flipped = _mm256_xor_si256(a4, weights.negative[h]);
-      const __m256i pairs = _mm256_maddubs_epi16(weights.magnitude[h], flipped);
-      acc.v[h] = _mm256_add_epi32(acc.v[h], _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+      acc.v[h] = AddProducts(acc.v[h], weights.magnitude[h], _mm256_xor_si256(a4, weights.sign[h]));
     }
   }
-  static QUANTD_INLINE typename Base::Ints Finish(const Acc& acc) { return acc; }
 };
 
 struct Simd : YmmBase<Simd> {
@@ -139,8 +137,7 @@ struct Simd : YmmBase<Simd> {
     Ints sums = ints;
     for (int h = 0; h < 2; ++h) {
       const __m256i minus = _mm256_subs_epu8(_mm256_set1_epi8(-128), codes.v[h]);
-      const __m256i pairs = _mm256_maddubs_epi16(minus, _mm256_set1_epi8(1));
-      sums.v[h] = _mm256_add_epi32(sums.v[h], _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+      sums.v[h] = AddProducts(sums.v[h], minus, _mm256_set1_epi8(1));
     }
     return sums;
   }
