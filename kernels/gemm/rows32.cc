@@ -107,12 +107,6 @@ void StoreSixBits(const Rows32Format& f, int value, int i, int row, uint8_t* set
   sets[place.high + row] |= static_cast<uint8_t>(value >> 4 << place.high_shift);
 }
 
-int LoadSixBits(const Rows32Format& f, const uint8_t* sets, int i, int row) {
-  const SixBitPlace place(f.six_bit_sets(), i);
-  return (sets[place.low + row] >> place.low_shift & 15) |
-         (sets[place.high + row] >> place.high_shift & 3) << 4;
-}
-
 float PackedMin(SetType type, const QuantTensor& t, int64_t index) {
   if (type == SetType::kU6 || type == SetType::kHigh4) return t.sub_mins[index];
   if (type != SetType::kZero) return t.mins[index];
@@ -138,8 +132,7 @@ void PackSets(const SuperView& view, const QuantTensor& t, int64_t t_row, int64_
     const int64_t group = t.format.group == 0 ? 0 : at / t.format.group;
     const int64_t index = t_row * t.format.groups(t.cols) + group;
     if (f.six_bit()) {
-      const int offset = f.scale == SetType::kI6 ? kSixBitOffset : 0;
-      StoreSixBits(f, t.sub_scales[index] + offset, set, row, scales);
+      StoreSixBits(f, t.sub_scales[index] + f.six_bit_offset(), set, row, scales);
       if (f.has_min()) StoreSixBits(f, t.sub_mins[index], view.sets() + set, row, scales);
       continue;
     }
@@ -267,8 +260,8 @@ void PackRows32(PackedFormat format, const QuantTensor& rows, int64_t first, uin
 float SuperView::Scale(int row, int set) const {
   const Rows32Format& f = FormatOf(format);
   if (f.six_bit()) {
-    const int offset = f.scale == SetType::kI6 ? kSixBitOffset : 0;
-    const int scale = LoadSixBits(f, data + f.super_scale_bytes(), set, row) - offset;
+    const SixBitPlace place(f.six_bit_sets(), set);
+    const int scale = place.Value(data + f.super_scale_bytes(), row) - f.six_bit_offset();
     return LoadSet(SetType::kF16, data, row) * static_cast<float>(scale);
   }
   const uint8_t* const scales = data + f.super_scale_bytes() + set * kGroupRows * SetBytes(f.scale);
@@ -279,7 +272,8 @@ float SuperView::Scale(int row, int set) const {
 float SuperView::StoredMin(int row, int set) const {
   const Rows32Format& f = FormatOf(format);
   if (f.six_bit() && f.has_min()) {
-    return static_cast<float>(LoadSixBits(f, data + f.super_scale_bytes(), sets() + set, row));
+    const SixBitPlace place(f.six_bit_sets(), sets() + set);
+    return static_cast<float>(place.Value(data + f.super_scale_bytes(), row));
   }
   const uint8_t* const mins = data + f.min_offset(blocks, span) + set * kGroupRows * f.min_stride();
   return LoadSet(f.min, mins, row);

@@ -136,6 +136,8 @@ struct Rows32Format {
     return codes == Codes::kInt || codes == Codes::kIntTable || codes == Codes::kSigned;
   }
   constexpr bool six_bit() const { return scale == SetType::kI6 || scale == SetType::kU6; }
+  /// What a scale of 6 bits is stored plus.
+  constexpr int six_bit_offset() const { return scale == SetType::kI6 ? 32 : 0; }
   constexpr bool two_level() const {
     return scale == SetType::kI8 || scale == SetType::kLow4 || six_bit();
   }
@@ -182,14 +184,18 @@ struct Rows32Format {
 /// 4 bits from byte `low` on, a byte for each row, `low_shift` up; the high 2 bits likewise.
 struct SixBitPlace {
   int low, low_shift, high, high_shift;
+
   constexpr SixBitPlace(int sets, int i)
       : low(i % (sets / 2) * kGroupRows),
         low_shift(i / (sets / 2) * 4),
         high((sets / 2 + i % (sets / 4)) * kGroupRows),
         high_shift(i / (sets / 4) * 2) {}
+
+  /// The value of a row as stored, 0 .. 63; `sets`: where the first set begins.
+  constexpr int Value(const uint8_t* sets, int row) const {
+    return (sets[low + row] >> low_shift & 15) | (sets[high + row] >> high_shift & 3) << 4;
+  }
 };
-/// What kI6 is stored plus.
-inline constexpr int kSixBitOffset = 32;
 
 /// Integer tables are added to this, so that their values are unsigned bytes like other codes.
 inline constexpr int kTableOffset = 128;

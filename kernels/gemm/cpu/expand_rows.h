@@ -100,13 +100,10 @@ inline void ExpandSetValues(SetType type, const uint8_t* at, const float* upper,
 
 // The 6-bit sets at `sets`, a byte each.
 inline void ExpandSixBits(const Rows32Format& f, const uint8_t* sets, uint8_t* out) {
-  const int offset = f.scale == SetType::kI6 ? kSixBitOffset : 0;
   for (int i = 0; i < f.six_bit_sets(); ++i, out += kGroupRows) {
     const SixBitPlace place(f.six_bit_sets(), i);
-    const uint8_t *const low = sets + place.low, *const high = sets + place.high;
     for (int r = 0; r < kGroupRows; ++r) {
-      const int value = (low[r] >> place.low_shift & 15) | (high[r] >> place.high_shift & 3) << 4;
-      out[r] = static_cast<uint8_t>(value - offset);
+      out[r] = static_cast<uint8_t>(place.Value(sets, r) - f.six_bit_offset());
     }
   }
 }

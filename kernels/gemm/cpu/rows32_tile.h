@@ -152,7 +152,9 @@ struct Tile {
       constexpr SixBitPlace place(kSets, kFirst);  // its neighbour follows in both planes
       auto bytes = Simd::template SixBits<place.low_shift, place.high_shift>(sets + place.low,
                                                                              sets + place.high);
-      if constexpr (f.scale == SetType::kI6) bytes = Simd::template AddBytes<-kSixBitOffset>(bytes);
+      if constexpr (f.six_bit_offset() != 0) {
+        bytes = Simd::template AddBytes<-f.six_bit_offset()>(bytes);
+      }
       Simd::StoreBytes(out->bytes + kFirst * kGroupRows, bytes);
     });
   }
