@@ -35,7 +35,7 @@ constexpr IsaColumn kColumns[] = {
 #if defined(QUANTD_ISA_KERNELS)
     {Isa::kAmx,
      FirstOf<isa_amx::FloatRuns, isa_amx::BlockRuns, isa_amx::TwoLevelRuns, isa_amx::AffineRuns>,
-     "tdpbf16ps on tiles of 16 x 32", "tdpbssd on tiles of 16 x 32", true, Arithmetic::kBf16Tiles},
+     "tdpbf16ps on tiles of 16 x 32", "tdpbssd on tiles of bytes", true, Arithmetic::kBf16Tiles},
     {Isa::kAvx512Bf16, FirstOf<isa_avx512bf16::FloatRuns>, "vdpbf16ps on 32 pairs", "", true,
      Arithmetic::kBf16Pairs},
     {Isa::kAvx512Vnni,
@@ -63,6 +63,7 @@ bool RanksLast(PackedFormat format, const IsaColumn& column) {
 // From how many input rows on the `wide` kernels pay, measured: the more a code costs in registers,
 // the earlier.
 int64_t WideM(const Rows32Format& f, const Rows32Format& to, const IsaColumn& column) {
+  if (column.isa == Isa::kAmx && f.is_int()) return 32;
   if (f.codes == Codes::kE4M3) return 8;
   if (f.codes == Codes::kFloatTable) return column.isa == Isa::kAvx2 ? 8 : 32;
   if (to.codes == Codes::kSigned || (f.fine() && !column.has_byte_dot)) return 16;

@@ -9,9 +9,8 @@
 
 namespace quantd {
 
-// Input rows of a tile, and of what is packed at once: more of them would not stay in L2.
+// Input rows of a tile.
 inline constexpr int kTileRows = 16;
-inline constexpr int kChunkTiles = 8;
 
 // Tile registers, whose intrinsics take literals only: 0 to 3 products (row tile t, half h: 2 t +
 // h), 4 and 5 input rows, 6 and 7 the weights of the halves of a row group.
@@ -45,65 +44,74 @@ QUANTD_INLINE void LoadWeightTiles(const void* vectors) {
   _tile_loadd(7, static_cast<const uint8_t*>(vectors) + 64, 128);
 }
 
-// The part of m rows that begins at `row`, in tiles.
-QUANTD_INLINE int TilesFrom(int64_t m, int64_t row) {
-  const int64_t tiles = (m - row + kTileRows - 1) / kTileRows;
-  return static_cast<int>(tiles < kChunkTiles ? tiles : kChunkTiles);
-}
 QUANTD_INLINE int AtMost(int64_t value, int most) {
   return static_cast<int>(value < most ? value : most);
 }
-
-// Whether tiles gain over vectors: what they multiply must be scaled by the vector unit for every
-// set of k, and a min, or a set of 16, makes that the larger part of the work (measured on Sapphire
-// Rapids).
-constexpr bool TilesGain(PackedFormat format) {
-  return !FormatOf(format).has_min() && !FormatOf(format).fine();
+// The part of m rows that begins at `row`, in tiles.
+QUANTD_INLINE int TilesFrom(int64_t m, int64_t row, int most) {
+  return AtMost((m - row + kTileRows - 1) / kTileRows, most);
 }
 
-// A superblock of 32 rows as signed bytes with float scales.
-struct alignas(64) SignedSuper {
+// Whether tiles gain over vectors (measured on Sapphire Rapids): what they multiply is scaled by
+// the vector unit for every set. Where sets are of 32 k that is half of the work, and a min, or
+// sets of 16, make it the larger part.
+constexpr bool TilesGain(PackedFormat format) {
+  const Rows32Format& f = FormatOf(format);
+  return f.set_weights == 0 || (!f.has_min() && !f.fine());
+}
+
+// A superblock of 32 rows as bytes with float scales and mins.
+struct alignas(64) ByteSuper {
   uint8_t codes[kBlocksPerSuper][8][2][64];  // vectors (j, h) of each block
   float scales[kBlocksPerSuper][kGroupRows];
+  float mins[kBlocksPerSuper][kGroupRows];
 };
 
-// A superblock of 16 input rows. Rows of a model's width lie at distances that fall on the same
-// lines of a cache, so what is read of them is copied to where it lies together.
-struct alignas(64) InputSuper {
-  int8_t codes[kBlocksPerSuper][kTileRows][kBlockWeights];
-  int32_t shifts[kTileRows][kBlocksPerSuper];
-  float scales[kTileRows];
-};
-
-// The product of 16 input rows with a superblock, block by block: all k of one share a shift.
+// The bytes are signed, but those of a format without a fixed zero point, which are unsigned.
 template <class Simd, PackedFormat kFormat>
-struct IntTiles {
-  static constexpr Rows32Format f = kRows32[static_cast<int>(kFormat)];
-  using Sums = int32_t[kBlocksPerSuper][2][kTileRows][kHalfRows];
-
-  static QUANTD_INLINE void Expand(const uint8_t* w, int blocks, int span, SignedSuper* out) {
-    using Whole = Tile<Simd, kFormat, 2, 1>;
-    typename Whole::SetBuffer buffer;
-    const typename Whole::Super super(w, blocks, span, 0, &buffer);
-    for (int set = 0; set < f.sets(blocks, span); ++set) {
-      for (int h = 0; h < 2; ++h) {
-        Simd::Store(out->scales[set] + h * kHalfRows, super.Scale(set, h));
+QUANTD_INLINE void ExpandSuper(const uint8_t* w, int blocks, int span, ByteSuper* out) {
+  constexpr Rows32Format f = kRows32[static_cast<int>(kFormat)];
+  using Whole = Tile<Simd, kFormat, 2, 1>;
+  typename Whole::SetBuffer buffer;
+  const typename Whole::Super super(w, blocks, span, 0, &buffer);
+  for (int set = 0; set < f.sets(blocks, span); ++set) {
+    for (int h = 0; h < 2; ++h) {
+      const auto scale = super.Scale(set, h);
+      Simd::Store(out->scales[set] + h * kHalfRows, scale);
+      if constexpr (f.has_min()) {
+        Simd::Store(out->mins[set] + h * kHalfRows, super.Min(set, h, scale));
       }
     }
-    for (int b = 0; b < blocks; ++b) {
-      const uint8_t* const block = super.codes + b * f.block_bytes();
-      Unroll<Simd, 0, 8>([&](auto j) __attribute__((always_inline)) {
-        for (int h = 0; h < 2; ++h) {
-          const auto bytes = Simd::template CodeBytes<kFormat, decltype(j)::value>(block, h);
-          Simd::StoreBytes(out->codes[b][j.value][h], Simd::template AddBytes<-f.zero>(bytes));
-        }
-      });
-    }
   }
+  for (int b = 0; b < blocks; ++b) {
+    const uint8_t* const block = super.codes + b * f.block_bytes();
+    Unroll<Simd, 0, 8>([&](auto j) __attribute__((always_inline)) {
+      for (int h = 0; h < 2; ++h) {
+        const auto bytes = Simd::template CodeBytes<kFormat, decltype(j)::value>(block, h);
+        Simd::StoreBytes(out->codes[b][j.value][h], Simd::template AddBytes<-f.zero>(bytes));
+      }
+    });
+  }
+}
+
+// Formats with a scale for every 32 k: a product for each block, all k of which share a shift too.
+template <class Simd, PackedFormat kFormat>
+struct BlockTiles {
+  using Sums = int32_t[kBlocksPerSuper][2][kTileRows][kHalfRows];
+
+  // A superblock of 16 input rows. Rows of a model's width lie at distances that fall on the same
+  // lines of a cache, so what is read of them is copied to where it lies together.
+  struct alignas(64) Inputs {
+    int8_t codes[kBlocksPerSuper][kTileRows][kBlockWeights];
+    int32_t shifts[kTileRows][kBlocksPerSuper];
+    float scales[kTileRows];
+  };
+
+  static constexpr int TileK(int) { return kBlockWeights; }
 
   // The input rows from `q` on, of which `rows` exist; zeros for the others.
-  static QUANTD_INLINE void PackInputs(const QuantizedBlock* q, int64_t q_stride, int rows,
-                                       InputSuper* out) {
+  static QUANTD_INLINE void Pack(const QuantizedBlock* q, int64_t q_stride, int rows, int,
+                                 Inputs* out) {
     memset(static_cast<void*>(out), 0, sizeof(*out));
     for (int row = 0; row < rows; ++row, q += q_stride) {
       for (int b = 0; b < kBlocksPerSuper; ++b) {
@@ -114,7 +122,7 @@ struct IntTiles {
     }
   }
 
-  static QUANTD_INLINE void Multiply(const SignedSuper& super, int blocks, const InputSuper& inputs,
+  static QUANTD_INLINE void Multiply(const ByteSuper& super, int blocks, int, const Inputs& inputs,
                                      Sums sums) {
     for (int b = 0; b < blocks; ++b) {
       _tile_zero(0);
@@ -129,75 +137,166 @@ struct IntTiles {
   }
 
   // The scaled sum of one input row and half of the output rows.
-  static QUANTD_INLINE typename Simd::Floats Scaled(const SignedSuper& super, int blocks, int span,
-                                                    const InputSuper& inputs, const Sums sums,
-                                                    int row, int half) {
-    const auto shifted = [&](int b) __attribute__((always_inline)) {
-      return Simd::ShiftLeft(_mm512_load_si512(sums[b][half][row]),
-                             Simd::Set1(inputs.shifts[row][b]));
-    };
-    const int per_set = f.set_weights == 0 ? span / kBlockWeights : 1;
+  static QUANTD_INLINE typename Simd::Floats Scaled(const ByteSuper& super, int blocks, int,
+                                                    const Inputs& inputs, const Sums sums, int row,
+                                                    int half) {
     auto partial = Simd::Zero();
-    for (int set = 0, b = 0; b < blocks; ++set) {
-      const int end = b + per_set < blocks ? b + per_set : blocks;
-      auto total = shifted(b);
-      while (++b < end) total = Simd::Add(total, shifted(b));
-      const float* const scales = super.scales[set] + half * kHalfRows;
-      partial = Simd::Fma(Simd::ToFloats(total),
-                          Simd::LoadF32(reinterpret_cast<const uint8_t*>(scales)), partial);
+    for (int b = 0; b < blocks; ++b) {
+      const auto total =
+          Simd::ShiftLeft(_mm512_load_si512(sums[b][half][row]), Simd::Set1(inputs.shifts[row][b]));
+      const auto scale = _mm512_load_ps(super.scales[b] + half * kHalfRows);
+      partial = Simd::Fma(Simd::ToFloats(total), scale, partial);
     }
     return partial;
   }
+};
 
-  // Adds the product with a superblock to y[rows][32], of which only the first `outputs` exist.
-  static QUANTD_INLINE void AddSuper(const SignedSuper& super, int blocks, int span,
-                                     const InputSuper& inputs, int rows, bool first, float* y,
-                                     int64_t y_stride, int outputs) {
-    alignas(64) Sums sums;
-    Multiply(super, blocks, inputs, sums);
-    for (int half = 0; half < 2; ++half) {
-      const int count = AtMost(outputs - half * kHalfRows, kHalfRows);
-      if (count <= 0) return;
-      for (int row = 0; row < rows; ++row) {
-        float* const out = y + row * y_stride + half * kHalfRows;
-        const auto before = first ? Simd::Zero() : Simd::LoadFirst(out, count);
-        const auto partial = Scaled(super, blocks, span, inputs, sums, row, half);
-        Simd::StoreFirst(out, Simd::Fma(partial, Simd::Set1(inputs.scales[row]), before), count);
+// Formats whose scales cover more k than a shift of the activations does. Shifted activations take
+// 15 bits: two bytes, whose products are summed apart over all k of a scale.
+template <class Simd, PackedFormat kFormat>
+struct SpanTiles {
+  static constexpr Rows32Format f = kRows32[static_cast<int>(kFormat)];
+  // Of the high and the low bytes of the inputs.
+  using Sums = int32_t[kBlocksPerSuper][2][2][kTileRows][kHalfRows];
+
+  struct alignas(64) Inputs {
+    uint8_t high[kTileRows * kSuperWeights], low[kTileRows * kSuperWeights];  // [k][row][TileK]
+    float sums[kBlocksPerSuper][kTileRows];                                   // of each set
+    float scales[kTileRows];
+  };
+
+  static constexpr int TileK(int span) { return span < 64 ? span : 64; }
+
+  static QUANTD_INLINE void Pack(const QuantizedBlock* q, int64_t q_stride, int rows, int span,
+                                 Inputs* out) {
+    const int tile_k = TileK(span);
+    memset(static_cast<void*>(out), 0, sizeof(*out));
+    for (int row = 0; row < rows; ++row, q += q_stride) {
+      for (int b = 0; b < kBlocksPerSuper; ++b) {
+        const int k = b * kBlockWeights;
+        const __m512i codes = _mm512_cvtepi8_epi16(
+            _mm256_loadu_si256(reinterpret_cast<const __m256i*>(q->codes + k)));
+        const __m512i shifted = _mm512_sll_epi16(codes, _mm_cvtsi32_si128(q->shifts[b]));
+        const int at = (k / tile_k * kTileRows + row) * tile_k + k % tile_k;
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(out->high + at),
+                            _mm512_cvtepi16_epi8(_mm512_srai_epi16(shifted, 8)));
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(out->low + at),
+                            _mm512_cvtepi16_epi8(shifted));
+        out->sums[k / span][row] += q->sums[b];  // exact
+      }
+      out->scales[row] = q->scale;
+    }
+  }
+
+  static QUANTD_INLINE void Multiply(const ByteSuper& super, int blocks, int span,
+                                     const Inputs& inputs, Sums sums) {
+    const int tile_k = TileK(span), end = blocks * kBlockWeights;
+    for (int k = 0, set = 0; k < end; ++set) {
+      _tile_zero(0);
+      _tile_zero(1);
+      _tile_zero(2);
+      _tile_zero(3);
+      const int set_end = k + span < end ? k + span : end;
+      for (; k < set_end; k += tile_k) {
+        _tile_loadd(4, inputs.high + k * kTileRows, tile_k);
+        _tile_loadd(5, inputs.low + k * kTileRows, tile_k);
+        LoadWeightTiles<Simd>(super.codes[k / kBlockWeights]);
+        if constexpr (f.zero == 0) {
+          _tile_dpbsud(0, 4, 6);
+          _tile_dpbsud(1, 4, 7);
+          _tile_dpbuud(2, 5, 6);
+          _tile_dpbuud(3, 5, 7);
+        } else {
+          _tile_dpbssd(0, 4, 6);
+          _tile_dpbssd(1, 4, 7);
+          _tile_dpbusd(2, 5, 6);
+          _tile_dpbusd(3, 5, 7);
+        }
+      }
+      _tile_stored(0, sums[set][0][0], 64);
+      _tile_stored(1, sums[set][0][1], 64);
+      _tile_stored(2, sums[set][1][0], 64);
+      _tile_stored(3, sums[set][1][1], 64);
+    }
+  }
+
+  static QUANTD_INLINE typename Simd::Floats Scaled(const ByteSuper& super, int blocks, int span,
+                                                    const Inputs& inputs, const Sums sums, int row,
+                                                    int half) {
+    auto partial = Simd::Zero();
+    for (int set = 0; set * span < blocks * kBlockWeights; ++set) {
+      const auto high = _mm512_load_si512(sums[set][0][half][row]);
+      const auto total =
+          Simd::Add(_mm512_slli_epi32(high, 8), _mm512_load_si512(sums[set][1][half][row]));
+      const auto scale = _mm512_load_ps(super.scales[set] + half * kHalfRows);
+      partial = Simd::Fma(Simd::ToFloats(total), scale, partial);
+      if constexpr (f.has_min()) {
+        const auto min = _mm512_load_ps(super.mins[set] + half * kHalfRows);
+        partial = Simd::Fma(min, Simd::Set1(inputs.sums[set][row]), partial);
       }
     }
+    return partial;
   }
 };
 
-// A chunk of input rows at a time: of each superblock its inputs are packed once, and all row
-// groups pass over them.
-template <class Simd, PackedFormat kFormat>
+// Adds the product with a superblock to y[rows][32], of which only the first `outputs` exist.
+template <class Simd, class Tiles>
+QUANTD_INLINE void AddSuper(const ByteSuper& super, int blocks, int span,
+                            const typename Tiles::Inputs& inputs, int rows, bool first, float* y,
+                            int64_t y_stride, int outputs) {
+  alignas(64) typename Tiles::Sums sums;
+  Tiles::Multiply(super, blocks, span, inputs, sums);
+  for (int half = 0; half < 2; ++half) {
+    const int count = AtMost(outputs - half * kHalfRows, kHalfRows);
+    if (count <= 0) return;
+    for (int row = 0; row < rows; ++row) {
+      float* const out = y + row * y_stride + half * kHalfRows;
+      const auto before = first ? Simd::Zero() : Simd::LoadFirst(out, count);
+      const auto partial = Tiles::Scaled(super, blocks, span, inputs, sums, row, half);
+      Simd::StoreFirst(out, Simd::Fma(partial, Simd::Set1(inputs.scales[row]), before), count);
+    }
+  }
+}
+
+// A stretch of superblocks of a chunk of input rows at a time, as much as stays in L2: its inputs
+// are packed once, and all row groups pass over them, whose sums stay in the first cache meanwhile.
+template <class Simd, PackedFormat kFormat, class Tiles>
 void RunIntTiles(const GemmArgs& args) {
-  using Tiles = IntTiles<Simd, kFormat>;
-  SignedSuper super;
-  InputSuper inputs[kChunkTiles];
+  constexpr int kChunkTiles = 8, kStretchSupers = 8;
+  ByteSuper super = {};  // a tile may take a block more than the last superblock has, by zeros
+  typename Tiles::Inputs inputs[kStretchSupers][kChunkTiles];
   const int64_t group_bytes = Rows32GroupBytes(kFormat, args.k, args.span);
-  const int64_t super_bytes = Tiles::f.super_bytes(kBlocksPerSuper, args.span);
-  ConfigureTiles<Simd>(kBlockWeights / 4);
+  const int64_t super_bytes = FormatOf(kFormat).super_bytes(kBlocksPerSuper, args.span);
+  ConfigureTiles<Simd>(Tiles::TileK(args.span) / 4);
   for (int64_t row = 0; row < args.m; row += kChunkTiles * kTileRows) {
-    const int tiles = TilesFrom(args.m, row);
+    const int tiles = TilesFrom(args.m, row, kChunkTiles);
     const auto rows = [&](int tile) __attribute__((always_inline)) {
       return AtMost(args.m - row - tile * kTileRows, kTileRows);
     };
-    for (int64_t s = 0; s < QuantizedBlocks(args.k); ++s) {
-      const int blocks =
-          AtMost((args.k - s * kSuperWeights + kBlockWeights - 1) / kBlockWeights, kBlocksPerSuper);
-      for (int tile = 0; tile < tiles; ++tile) {
-        Tiles::PackInputs(args.q + (row + tile * kTileRows) * args.q_stride + s, args.q_stride,
-                          rows(tile), inputs + tile);
+    for (int64_t first = 0; first < QuantizedBlocks(args.k); first += kStretchSupers) {
+      const int supers = AtMost(QuantizedBlocks(args.k) - first, kStretchSupers);
+      for (int s = 0; s < supers; ++s) {
+        for (int tile = 0; tile < tiles; ++tile) {
+          Tiles::Pack(args.q + (row + tile * kTileRows) * args.q_stride + first + s, args.q_stride,
+                      rows(tile), args.span, &inputs[s][tile]);
+        }
       }
       for (int64_t group = 0; group < args.groups; ++group) {
-        Tiles::Expand(args.weights + group * group_bytes + s * super_bytes, blocks, args.span,
-                      &super);
+        const uint8_t* const w = args.weights + group * group_bytes + first * super_bytes;
         const int outputs = AtMost(args.rows - group * kGroupRows, kGroupRows);
-        for (int tile = 0; tile < tiles; ++tile) {
-          Tiles::AddSuper(super, blocks, args.span, inputs[tile], rows(tile), s == 0,
-                          args.y + (row + tile * kTileRows) * args.y_stride + group * kGroupRows,
-                          args.y_stride, outputs);
+        for (int s = 0; s < supers; ++s) {
+          const int64_t left = args.k - (first + s) * kSuperWeights;
+          const int blocks = AtMost((left + kBlockWeights - 1) / kBlockWeights, kBlocksPerSuper);
+          ExpandSuper<Simd, kFormat>(w + s * super_bytes, blocks, args.span, &super);
+          const uint8_t* const next = s + 1 < supers ? w + (s + 1) * super_bytes : w + group_bytes;
+          Prefetch<kTileRows> prefetch(next, super_bytes, tiles);
+          for (int tile = 0; tile < tiles; ++tile) {
+            prefetch.Step();
+            AddSuper<Simd, Tiles>(
+                super, blocks, args.span, inputs[s][tile], rows(tile), first + s == 0,
+                args.y + (row + tile * kTileRows) * args.y_stride + group * kGroupRows,
+                args.y_stride, outputs);
+          }
         }
       }
     }
@@ -297,12 +396,13 @@ QUANTD_INLINE void AddToOutputs(const uint8_t* pairs, int count, const Bf16Tile*
 // As RunIntTiles, by stretches of k.
 template <class Simd, PackedFormat kFormat>
 void RunBf16Tiles(const GemmArgs& args) {
+  constexpr int kChunkTiles = 8;          // more input rows would not stay in L2
   constexpr int kBytes = 2 * kGroupRows;  // of the values of a k
   alignas(64) uint8_t pairs[kStretch * kBytes];
   alignas(64) Bf16Tile inputs[kChunkTiles][kStretchTiles];
   ConfigureTiles<Simd>(kBf16TileK / 2);
   for (int64_t row = 0; row < args.m; row += kChunkTiles * kTileRows) {
-    const int tiles = TilesFrom(args.m, row);
+    const int tiles = TilesFrom(args.m, row, kChunkTiles);
     const auto rows = [&](int tile, int most) __attribute__((always_inline)) {
       return AtMost(args.m - row - tile * kTileRows, most);
     };
@@ -380,7 +480,12 @@ template <class Simd, PackedFormat kFirst, PackedFormat kEnd>
 KernelRuns FindIntTiles(PackedFormat format) {
   if constexpr (kFirst < kEnd) {
     if constexpr (TilesGain(kFirst)) {
-      if (format == kFirst) return {nullptr, nullptr, RunIntTiles<Simd, kFirst>};
+      constexpr bool kSpans = FormatOf(kFirst).set_weights == 0;
+      if (format == kFirst) {
+        return {nullptr, nullptr,
+                kSpans ? RunIntTiles<Simd, kFirst, SpanTiles<Simd, kFirst>>
+                       : RunIntTiles<Simd, kFirst, BlockTiles<Simd, kFirst>>};
+      }
     }
     constexpr auto kNext = static_cast<PackedFormat>(static_cast<int>(kFirst) + 1);
     return FindIntTiles<Simd, kNext, kEnd>(format);
