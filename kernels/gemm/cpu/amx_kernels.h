@@ -9,11 +9,13 @@
 
 namespace quantd {
 
-// Input rows of a tile.
+// Input rows of a tile, and of what is packed at once: more of them would not stay in L2.
 inline constexpr int kTileRows = 16;
+inline constexpr int kChunkTiles = 8;
 
-// Tile registers, whose intrinsics take literals only: 0 to 3 products (row tile t, half h: 2 t +
-// h), 4 and 5 input rows, 6 and 7 the weights of the halves of a row group.
+// Tile registers, whose intrinsics take literals only: 0 to 3 products (of input tile t and half h:
+// 2 t + h), 4 and 5 inputs (32 rows, or the high and the low bytes of 16), 6 and 7 the weights of
+// the halves of a row group.
 
 // What ldtilecfg reads.
 template <class Simd>
@@ -48,8 +50,8 @@ QUANTD_INLINE int AtMost(int64_t value, int most) {
   return static_cast<int>(value < most ? value : most);
 }
 // The part of m rows that begins at `row`, in tiles.
-QUANTD_INLINE int TilesFrom(int64_t m, int64_t row, int most) {
-  return AtMost((m - row + kTileRows - 1) / kTileRows, most);
+QUANTD_INLINE int TilesFrom(int64_t m, int64_t row) {
+  return AtMost((m - row + kTileRows - 1) / kTileRows, kChunkTiles);
 }
 
 // Whether tiles gain over vectors (measured on Sapphire Rapids): what they multiply is scaled by
@@ -69,7 +71,7 @@ struct alignas(64) ByteSuper {
 
 // The bytes are signed, but those of a format without a fixed zero point, which are unsigned.
 template <class Simd, PackedFormat kFormat>
-QUANTD_INLINE void ExpandSuper(const uint8_t* w, int blocks, int span, ByteSuper* out) {
+QUANTD_INLINE void ExpandToBytes(const uint8_t* w, int blocks, int span, ByteSuper* out) {
   constexpr Rows32Format f = kRows32[static_cast<int>(kFormat)];
   using Whole = Tile<Simd, kFormat, 2, 1>;
   typename Whole::SetBuffer buffer;
@@ -262,14 +264,14 @@ QUANTD_INLINE void AddSuper(const ByteSuper& super, int blocks, int span,
 // are packed once, and all row groups pass over them, whose sums stay in the first cache meanwhile.
 template <class Simd, PackedFormat kFormat, class Tiles>
 void RunIntTiles(const GemmArgs& args) {
-  constexpr int kChunkTiles = 8, kStretchSupers = 8;
+  constexpr int kStretchSupers = 8;
   ByteSuper super = {};  // a tile may take a block more than the last superblock has, by zeros
   typename Tiles::Inputs inputs[kStretchSupers][kChunkTiles];
   const int64_t group_bytes = Rows32GroupBytes(kFormat, args.k, args.span);
   const int64_t super_bytes = FormatOf(kFormat).super_bytes(kBlocksPerSuper, args.span);
   ConfigureTiles<Simd>(Tiles::TileK(args.span) / 4);
   for (int64_t row = 0; row < args.m; row += kChunkTiles * kTileRows) {
-    const int tiles = TilesFrom(args.m, row, kChunkTiles);
+    const int tiles = TilesFrom(args.m, row);
     const auto rows = [&](int tile) __attribute__((always_inline)) {
       return AtMost(args.m - row - tile * kTileRows, kTileRows);
     };
@@ -287,7 +289,7 @@ void RunIntTiles(const GemmArgs& args) {
         for (int s = 0; s < supers; ++s) {
           const int64_t left = args.k - (first + s) * kSuperWeights;
           const int blocks = AtMost((left + kBlockWeights - 1) / kBlockWeights, kBlocksPerSuper);
-          ExpandSuper<Simd, kFormat>(w + s * super_bytes, blocks, args.span, &super);
+          ExpandToBytes<Simd, kFormat>(w + s * super_bytes, blocks, args.span, &super);
           const uint8_t* const next = s + 1 < supers ? w + (s + 1) * super_bytes : w + group_bytes;
           Prefetch<kTileRows> prefetch(next, super_bytes, tiles);
           for (int tile = 0; tile < tiles; ++tile) {
@@ -396,13 +398,12 @@ QUANTD_INLINE void AddToOutputs(const uint8_t* pairs, int count, const Bf16Tile*
 // As RunIntTiles, by stretches of k.
 template <class Simd, PackedFormat kFormat>
 void RunBf16Tiles(const GemmArgs& args) {
-  constexpr int kChunkTiles = 8;          // more input rows would not stay in L2
   constexpr int kBytes = 2 * kGroupRows;  // of the values of a k
   alignas(64) uint8_t pairs[kStretch * kBytes];
   alignas(64) Bf16Tile inputs[kChunkTiles][kStretchTiles];
   ConfigureTiles<Simd>(kBf16TileK / 2);
   for (int64_t row = 0; row < args.m; row += kChunkTiles * kTileRows) {
-    const int tiles = TilesFrom(args.m, row, kChunkTiles);
+    const int tiles = TilesFrom(args.m, row);
     const auto rows = [&](int tile, int most) __attribute__((always_inline)) {
       return AtMost(args.m - row - tile * kTileRows, most);
     };
