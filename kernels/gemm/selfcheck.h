@@ -6,8 +6,8 @@
 namespace quantd {
 
 /// Runs `kernel` on a small problem with tails in N and K, once for each kind of m it treats
-/// differently, and compares every output with the scalar reference bit for bit. `spoil` falsifies
-/// one output first (tests of quarantine).
+/// differently, and compares every output with the scalar reference bit for bit, by a hash of 64
+/// bits for each row. `spoil` falsifies one output first (tests of quarantine).
 bool AgreesWithReference(const GemmKernel& kernel, bool spoil);
 
 /// Compares with the scalar quantizer, bit for bit, on rows with tails, zeros, extremes and NaN.

@@ -13,6 +13,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "kernels/base/heap.h"
 #include "kernels/base/status_macros.h"
 #include "runtime/lifecycle/kernel_tuner.h"
 #include "runtime/lifecycle/load_plan.h"
@@ -203,7 +204,9 @@ absl::StatusOr<std::shared_ptr<ServedModel>> ModelManager::Impl::LoadModel(Entry
 }
 
 void ModelManager::Impl::RunLoad(const std::shared_ptr<Entry>& entry) {
-  Settle(entry, LoadModel(*entry));
+  auto loaded = LoadModel(*entry);
+  ReturnFreedMemory();
+  Settle(entry, std::move(loaded));
 }
 
 void ModelManager::Impl::Settle(const std::shared_ptr<Entry>& entry,

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "kernels/base/heap.h"
+
 namespace quantd {
 
 std::shared_ptr<ModelReaper> ModelReaper::Create() {
@@ -52,6 +54,7 @@ void ModelReaper::Loop() {
     busy_ = true;
     lock.unlock();
     hosted.reset();
+    ReturnFreedMemory();
     lock.lock();
     busy_ = false;
     changed_.notify_all();

@@ -7,9 +7,6 @@
 namespace quantd {
 namespace {
 
-// Positions that every model has from the start, if its context goes that far.
-constexpr int64_t kFirstPositions = 8192;
-
 // The pair that turns `rotations` times within the context that the model was trained for; between
 // pairs, as a real number (YaRN, section 3.2).
 double PairOfRotations(const ModelConfig& config, double rotations) {
@@ -59,7 +56,7 @@ RopeTable::RopeTable(const ModelConfig& config) : magnitude_(Magnitude(config)) 
   for (int64_t pair = 0; pair < config.rope_dim / 2; ++pair) {
     frequencies_.push_back(Frequency(config, pair));
   }
-  Reserve(std::min<int64_t>(config.context, kFirstPositions));
+  Reserve(std::min<int64_t>(config.context, kPartPositions));
 }
 
 void RopeTable::Reserve(int64_t positions) {

@@ -16,8 +16,8 @@ class RopeTable {
  public:
   explicit RopeTable(const ModelConfig& config);
 
-  /// Makes positions [0, positions) available. Those of the model's context, up to a few thousand,
-  /// are from the start; growing takes some milliseconds for each thousand.
+  /// Makes positions [0, positions) available. The first thousand are from the start; growing takes
+  /// some milliseconds for each thousand.
   void Reserve(int64_t positions);
 
   /// [rope_dim / 2] values of a reserved position.

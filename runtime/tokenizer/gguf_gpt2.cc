@@ -110,7 +110,7 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> MakeGgufGpt2(const GgufFile& file) {
   rules.unknown = vocabulary.unknown;
   SetByteSymbols(parts, &rules);
   QUANTD_RETURN_IF_ERROR(ReadMerges(file, vocabulary, &rules.merges));
-  MergeModel(rules, {}, false).NewEncoder()->Encode(kReplacementCharacter, &rules.last_resort);
+  rules.last_resort = kReplacementCharacter;
   std::vector<MergeModel::WholeWord> words;
   for (int32_t id = 0; id < rules.vocab_size; ++id) {
     if (parts.types[id] == TokenType::kNormal) words.push_back({parts.token_bytes[id], id});

@@ -129,9 +129,9 @@ absl::Status ReadWordPiece(const Reading& reading) {
 
 absl::Status ReadWordLevel(const Reading& reading) {
   QUANTD_RETURN_IF_ERROR(ReadUnknown(reading, /*required=*/true));
-  absl::flat_hash_map<std::string, int32_t> words;
+  StringIds words;
   for (const auto& [text, id] : reading.tokens.in_model) {
-    if (reading.tokens.types[id] != TokenType::kControl) words.emplace(text, id);
+    if (reading.tokens.types[id] != TokenType::kControl) words.Add(text, id);
   }
   reading.out->model = std::make_unique<WordLevelModel>(std::move(words), *reading.out->unknown);
   return absl::OkStatus();

@@ -8,7 +8,6 @@ IdsOnlyTokenizer::IdsOnlyTokenizer(int32_t vocab, std::optional<int32_t> bos,
                                    std::vector<int32_t> end_ids, absl::Status why)
     : why_(std::move(why)) {
   types_.resize(vocab, TokenType::kNormal);
-  token_bytes_.resize(vocab);
   bos_ = bos;
   if (!end_ids.empty()) eos_ = end_ids[0];
   end_ids_ = std::move(end_ids);

@@ -44,7 +44,7 @@ void MergeModel::AppendFallback(absl::string_view bytes, size_t word_begin,
     const bool after_unknown = ids->size() > word_begin && ids->back() == *rules_.unknown;
     if (!rules_.fuse_unknown || !after_unknown) ids->push_back(*rules_.unknown);
   } else {
-    ids->insert(ids->end(), rules_.last_resort.begin(), rules_.last_resort.end());
+    ids->insert(ids->end(), last_resort_.begin(), last_resort_.end());
   }
 }
 
@@ -85,9 +85,8 @@ class MergeModel::MergeEncoder final : public WordModel::Encoder {
  private:
   void EncodeStretch(absl::string_view word, std::vector<int32_t>* ids) {
     if (word.size() <= model_.longest_whole_word_) {
-      const auto found = model_.whole_words_.find(word);
-      if (found != model_.whole_words_.end()) {
-        ids->push_back(found->second);
+      if (const auto id = model_.whole_words_.Find(word)) {
+        ids->push_back(*id);
         return;
       }
     }
@@ -109,8 +108,11 @@ class MergeModel::MergeEncoder final : public WordModel::Encoder {
 MergeModel::MergeModel(MergeRules rules, const std::vector<WholeWord>& candidates,
                        bool unconditionally)
     : rules_(std::move(rules)) {
+  rules_.merges.ShrinkToFit();
   MergeEncoder encoder(this);
   std::vector<int32_t> ids;
+  encoder.Merge(rules_.last_resort, &ids);
+  last_resort_ = ids;
   for (const WholeWord& candidate : candidates) {
     if (candidate.word.empty()) continue;
     if (!unconditionally) {
@@ -118,9 +120,10 @@ MergeModel::MergeModel(MergeRules rules, const std::vector<WholeWord>& candidate
       encoder.Merge(candidate.word, &ids);
       if (ids.size() != 1 || ids[0] != candidate.id) continue;
     }
-    whole_words_.try_emplace(candidate.word, candidate.id);
+    whole_words_.Add(candidate.word, candidate.id);
     longest_whole_word_ = std::max(longest_whole_word_, candidate.word.size());
   }
+  whole_words_.ShrinkToFit();
 }
 
 std::unique_ptr<WordModel::Encoder> MergeModel::NewEncoder() const {

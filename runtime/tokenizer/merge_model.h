@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "runtime/tokenizer/merges.h"
+#include "runtime/tokenizer/string_ids.h"
 #include "runtime/tokenizer/symbol_table.h"
 #include "runtime/tokenizer/word_model.h"
 
@@ -31,11 +31,11 @@ struct MergeRules {
   int32_t vocab_size = 0;  ///< symbols from here on are no tokens
 
   // What becomes of a symbol that is no token: its bytes, if all have a token; else the unknown
-  // token; else `last_resort`.
+  // token; else the ids of `last_resort`.
   std::array<int32_t, 256> byte_tokens;  ///< or -1
   std::optional<int32_t> unknown;
   bool fuse_unknown = true;  ///< a run of them within a word is one token
-  std::vector<int32_t> last_resort;
+  std::string last_resort;   ///< of known symbols; empty: nothing
 
   /// Not empty: no token holds this after anything else, so that no merge reaches across such a
   /// place and the stretches between can be merged by themselves, which is faster.
@@ -62,7 +62,8 @@ class MergeModel final : public WordModel {
   void AppendFallback(absl::string_view bytes, size_t word_begin, std::vector<int32_t>* ids) const;
 
   MergeRules rules_;
-  absl::flat_hash_map<std::string, int32_t> whole_words_;
+  std::vector<int32_t> last_resort_;
+  StringIds whole_words_;
   size_t longest_whole_word_ = 0;
 };
 

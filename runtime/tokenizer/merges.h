@@ -2,15 +2,16 @@
 #define QUANTD_RUNTIME_TOKENIZER_MERGES_H_
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
+#include "runtime/tokenizer/number_index.h"
 
 namespace quantd {
 
 /// The merges of a byte-pair vocabulary: which two neighbouring symbols join, how early, and into
 /// what. Both kinds of vocabulary reduce to it: ranks come from the merge list (gpt2) or from the
-/// order of the scores (llama). Immutable after the last Add; then thread-safe.
+/// order of the scores (llama). Immutable after the last Add; then thread-safe. Movable.
 class MergeTable {
  public:
   struct Merge {
@@ -18,23 +19,39 @@ class MergeTable {
     int32_t result;  ///< symbol that the two become
   };
 
+  MergeTable() : merges_(std::make_unique<std::vector<Entry>>()), numbers_({merges_.get()}) {}
+
   /// Of two merges of one pair the first wins.
   void Add(int32_t left, int32_t right, Merge merge) {
-    merges_.try_emplace(Key(left, right), merge);
+    const uint64_t pair = Pair(left, right);
+    if (numbers_.Find(pair).has_value()) return;
+    merges_->push_back({pair, merge});
+    numbers_.Add(static_cast<uint32_t>(merges_->size() - 1));
   }
+  void ShrinkToFit() { merges_->shrink_to_fit(); }
   /// Null if the two do not join. Negative symbols never do.
   const Merge* Find(int32_t left, int32_t right) const {
     if (left < 0 || right < 0) return nullptr;
-    const auto found = merges_.find(Key(left, right));
-    return found == merges_.end() ? nullptr : &found->second;
+    const auto number = numbers_.Find(Pair(left, right));
+    return number.has_value() ? &(*merges_)[*number].merge : nullptr;
   }
-  size_t size() const { return merges_.size(); }
+  size_t size() const { return merges_->size(); }
 
  private:
-  static uint64_t Key(int32_t left, int32_t right) {
+  struct Entry {
+    uint64_t pair;
+    Merge merge;
+  };
+  static uint64_t Pair(int32_t left, int32_t right) {
     return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
   }
-  absl::flat_hash_map<uint64_t, Merge> merges_;
+  struct PairOf {
+    const std::vector<Entry>* merges;
+    uint64_t operator()(uint32_t number) const { return (*merges)[number].pair; }
+  };
+
+  std::unique_ptr<std::vector<Entry>> merges_;  // where the index finds it after a move, too
+  NumberIndex<uint64_t, PairOf> numbers_;
 };
 
 /// A stretch of a word. `id` is a symbol of the merge table, or -1 for one that never joins.

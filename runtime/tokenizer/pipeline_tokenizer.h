@@ -10,6 +10,7 @@
 #include "runtime/tokenizer/normalizer.h"
 #include "runtime/tokenizer/pre_tokenizer.h"
 #include "runtime/tokenizer/special_tokens.h"
+#include "runtime/tokenizer/string_list.h"
 #include "runtime/tokenizer/tokenizer.h"
 #include "runtime/tokenizer/word_model.h"
 
@@ -18,8 +19,8 @@ namespace quantd {
 /// What a tokenizer is made of. Each reader of a file format fills one.
 struct TokenizerParts {
   std::string model_name, pre_name;
-  std::vector<TokenType> types;          ///< by id; its size is that of the vocabulary
-  std::vector<std::string> token_bytes;  ///< by id: what Tokenizer::TokenBytes gives
+  std::vector<TokenType> types;  ///< by id; its size is that of the vocabulary
+  StringList token_bytes;        ///< by id: what Tokenizer::TokenBytes gives
 
   std::optional<int32_t> bos, eos;
   std::vector<int32_t> prefix_ids, suffix_ids;  ///< around a prompt; default: BOS, EOS

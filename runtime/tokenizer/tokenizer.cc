@@ -107,7 +107,7 @@ std::vector<int32_t> Tokenizer::Encode(absl::string_view text, const EncodeOptio
 
 std::string Tokenizer::TokenBytes(int32_t id) const {
   const bool known = id >= 0 && static_cast<size_t>(id) < token_bytes_.size();
-  return known ? token_bytes_[id] : std::string();
+  return std::string(known ? token_bytes_[id] : "");
 }
 
 std::string Tokenizer::StartBytes(int32_t id) const { return TokenBytes(id); }

@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "runtime/formats/gguf.h"
+#include "runtime/tokenizer/string_list.h"
 #include "runtime/tokenizer/text_range.h"
 
 namespace quantd {
@@ -107,7 +108,7 @@ class Tokenizer {
   /// What takes its place in a text with plain stretches; null: nothing.
   std::unique_ptr<const SpecialTokens> special_beside_plain_;
   std::vector<TokenType> types_;
-  std::vector<std::string> token_bytes_;  ///< what TokenBytes gives, by id
+  StringList token_bytes_;  ///< what TokenBytes gives, by id; none: "" for all
   std::optional<int32_t> bos_, eos_;
   std::vector<int32_t> prefix_ids_, suffix_ids_;  ///< what add_bos, add_eos put; default: BOS, EOS
   std::vector<int32_t> end_ids_;

@@ -15,10 +15,9 @@ TokenizerParts PartsOfVocabulary(const Vocabulary& vocabulary, const DecodeText&
   parts.end_ids = vocabulary.end_ids;
   parts.add_bos = vocabulary.add_bos.value_or(false);
   parts.add_eos = vocabulary.add_eos.value_or(false);
-  parts.token_bytes.resize(parts.types.size());
   for (int32_t id = 0; id < static_cast<int32_t>(parts.types.size()); ++id) {
     const absl::string_view text = vocabulary.texts[id];
-    std::string& bytes = parts.token_bytes[id];
+    std::string bytes;
     switch (parts.types[id]) {
       case TokenType::kControl:
         parts.special.push_back({.text = std::string(text), .id = id, .control = true});
@@ -38,7 +37,9 @@ TokenizerParts PartsOfVocabulary(const Vocabulary& vocabulary, const DecodeText&
         bytes = decode(parts.types[id], text);
         break;
     }
+    parts.token_bytes.Add(bytes);
   }
+  parts.token_bytes.ShrinkToFit();
   return parts;
 }
 

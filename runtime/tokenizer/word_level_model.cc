@@ -7,8 +7,7 @@ class WordLevelModel::WordLevelEncoder final : public WordModel::Encoder {
   explicit WordLevelEncoder(const WordLevelModel* model) : model_(*model) {}
 
   void Encode(absl::string_view word, std::vector<int32_t>* ids) override {
-    const auto found = model_.words_.find(word);
-    ids->push_back(found == model_.words_.end() ? model_.unknown_ : found->second);
+    ids->push_back(model_.words_.Find(word).value_or(model_.unknown_));
   }
 
  private:

@@ -3,11 +3,10 @@
 
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
+#include "runtime/tokenizer/string_ids.h"
 #include "runtime/tokenizer/word_model.h"
 
 namespace quantd {
@@ -15,14 +14,13 @@ namespace quantd {
 /// A vocabulary of whole words: a word is its token, or the unknown token.
 class WordLevelModel final : public WordModel {
  public:
-  WordLevelModel(absl::flat_hash_map<std::string, int32_t> words, int32_t unknown)
-      : words_(std::move(words)), unknown_(unknown) {}
+  WordLevelModel(StringIds words, int32_t unknown) : words_(std::move(words)), unknown_(unknown) {}
   std::unique_ptr<Encoder> NewEncoder() const override;
 
  private:
   class WordLevelEncoder;
 
-  const absl::flat_hash_map<std::string, int32_t> words_;
+  const StringIds words_;
   const int32_t unknown_;
 };
 

@@ -2,11 +2,13 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
+#include "kernels/base/heap.h"
 #include "server/cli/program.h"
 
 namespace quantd {
 
 int QuantdMain(int argc, const char* const* argv, const char* version) {
+  KeepHeapSmall();
   CLI::App app(
       "Serves quantized language models on this machine, and runs, measures and explains "
       "them on the command line.",

@@ -1,5 +1,6 @@
 #include "runtime/tokenizer/word_level_model.h"
 
+#include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -9,7 +10,10 @@ namespace quantd {
 namespace {
 
 TEST(WordLevelModelTest, AWordIsItsTokenOrTheUnknownOne) {
-  const WordLevelModel model({{"ab", 3}, {"a", 5}}, /*unknown=*/9);
+  StringIds words;
+  words.Add("ab", 3);
+  words.Add("a", 5);
+  const WordLevelModel model(std::move(words), /*unknown=*/9);
   const auto encoder = model.NewEncoder();
   std::vector<int32_t> ids;
   for (const char* word : {"a", "ab", "abc", "b"}) encoder->Encode(word, &ids);
