@@ -38,9 +38,12 @@ struct Activations::Reordered {
 Activations::Activations() = default;
 Activations::~Activations() = default;
 
-void Activations::Set(const float* x, int64_t m, int64_t k, int64_t stride) {
+void Activations::Set(const float* x, int64_t m, int64_t k, int64_t stride,
+                      std::optional<RowMaker> make) {
   QUANTD_CHECK(m >= 0 && k > 0 && stride >= k, "rows of activations must not overlap");
   x_ = x;
+  make_.reset();
+  if (make.has_value()) make_.emplace(*make);
   m_ = m;
   k_ = k;
   stride_ = stride;
@@ -48,8 +51,46 @@ void Activations::Set(const float* x, int64_t m, int64_t k, int64_t stride) {
   quantized_used_ = reordered_used_ = 0;
 }
 
+namespace {
+
+// body(i) for the rows of m x k values, over the threads where they are worth it.
+void ForRows(int64_t m, int64_t k, ThreadPool& pool, absl::FunctionRef<void(int64_t i)> body) {
+  const auto rows = [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; ++i) body(i);
+  };
+  if (m * k <= kSerialValues) {
+    rows(0, m, 0);
+  } else {
+    pool.ParallelFor(m, 1, rows);
+  }
+}
+
+}  // namespace
+
+void ActivationAccess::Make(Activations& x, ThreadPool& pool) {
+  if (!x.make_.has_value()) return;
+  ForRows(x.m_, x.k_, pool, *x.make_);
+  x.make_.reset();
+}
+
+template <class T, class F>
+T* ActivationAccess::Convert(Activations& x, int64_t stride, ThreadPool& pool,
+                             AlignedBuffer* buffer, const F& convert) {
+  const size_t bytes = x.m_ * stride * sizeof(T);
+  if (buffer->size() < bytes) *buffer = AlignedBuffer(bytes);
+  QUANTD_CHECK(buffer->size() >= bytes, "out of memory for converted activations");
+  T* const out = buffer->as<T>();
+  ForRows(x.m_, x.k_, pool, [&](int64_t i) {
+    if (x.make_.has_value()) (*x.make_)(i);
+    convert(i, out + i * stride);
+  });
+  x.make_.reset();
+  return out;
+}
+
 Activations& ActivationAccess::Reordered(Activations& x, int64_t first, int64_t count,
                                          absl::Span<const int32_t> order, ThreadPool& pool) {
+  Make(x, pool);
   if (x.reordered_used_ == x.reordered_.size()) {
     x.reordered_.push_back(std::make_unique<Activations::Reordered>());
   }
@@ -66,30 +107,6 @@ Activations& ActivationAccess::Reordered(Activations& x, int64_t first, int64_t 
   copy.view.Set(rows, count, x.k_, x.k_);
   return copy.view;
 }
-
-namespace {
-
-// Makes another form of m rows of k, `stride` elements of T each, in `buffer`, which only grows:
-// convert(row, its place).
-template <class T, class F>
-T* ConvertRows(int64_t m, int64_t k, int64_t stride, ThreadPool& pool, AlignedBuffer* buffer,
-               const F& convert) {
-  const size_t bytes = m * stride * sizeof(T);
-  if (buffer->size() < bytes) *buffer = AlignedBuffer(bytes);
-  QUANTD_CHECK(buffer->size() >= bytes, "out of memory for converted activations");
-  T* const out = buffer->as<T>();
-  const auto rows = [&](int64_t begin, int64_t end, int) {
-    for (int64_t i = begin; i < end; ++i) convert(i, out + i * stride);
-  };
-  if (m * k <= kSerialValues) {
-    rows(0, m, 0);
-  } else {
-    pool.ParallelFor(m, 1, rows);
-  }
-  return out;
-}
-
-}  // namespace
 
 QuantizedRows ActivationAccess::Quantized(Activations& x, float threshold, QuantizeRun run,
                                           ThreadPool& pool) {
@@ -109,14 +126,14 @@ QuantizedRows ActivationAccess::Quantized(Activations& x, float threshold, Quant
   form.has_outliers = false;
   const bool find = threshold > 0;
   if (find && static_cast<int64_t>(form.outliers.size()) < x.m_) form.outliers.resize(x.m_);
-  ConvertRows<QuantizedBlock>(x.m_, x.k_, QuantizedBlocks(x.k_), pool, &form.blocks,
-                              [&](int64_t i, QuantizedBlock* out) {
-                                if (!find) return run(x.row(i), x.k_, out);
-                                thread_local std::vector<float> rest;
-                                std::vector<Outlier>& outliers = form.outliers[i];
-                                FindOutliers(x.row(i), x.k_, threshold, &outliers, &rest);
-                                run(outliers.empty() ? x.row(i) : rest.data(), x.k_, out);
-                              });
+  Convert<QuantizedBlock>(x, QuantizedBlocks(x.k_), pool, &form.blocks,
+                          [&](int64_t i, QuantizedBlock* out) {
+                            if (!find) return run(x.row(i), x.k_, out);
+                            thread_local std::vector<float> rest;
+                            std::vector<Outlier>& outliers = form.outliers[i];
+                            FindOutliers(x.row(i), x.k_, threshold, &outliers, &rest);
+                            run(outliers.empty() ? x.row(i) : rest.data(), x.k_, out);
+                          });
   for (int64_t i = 0; find && i < x.m_; ++i) form.has_outliers |= !form.outliers[i].empty();
   return rows_of(form);
 }
@@ -124,8 +141,8 @@ QuantizedRows ActivationAccess::Quantized(Activations& x, float threshold, Quant
 const uint16_t* ActivationAccess::Rounded(Activations& x, ThreadPool& pool) {
   if (x.rounded_) return x.bf16_.as<uint16_t>();
   x.rounded_ = true;
-  return ConvertRows<uint16_t>(x.m_, x.k_, Bf16Stride(x.k_), pool, &x.bf16_,
-                               [&](int64_t i, uint16_t* out) { RoundRow(x.row(i), x.k_, out); });
+  return Convert<uint16_t>(x, Bf16Stride(x.k_), pool, &x.bf16_,
+                           [&](int64_t i, uint16_t* out) { RoundRow(x.row(i), x.k_, out); });
 }
 
 }  // namespace quantd

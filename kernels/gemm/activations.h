@@ -28,6 +28,8 @@ struct QuantizedRows {
 /// The other forms of an Activations, made when first asked for.
 class ActivationAccess {
  public:
+  /// Makes the rows, if that is still to be done.
+  static void Make(Activations& x, ThreadPool& pool);
   /// Leaves out what is finite and of at least `threshold` in magnitude, if that is not 0. Valid
   /// until the next x.Set.
   static QuantizedRows Quantized(Activations& x, float threshold, QuantizeRun quantize,
@@ -37,6 +39,13 @@ class ActivationAccess {
   /// Rows [first, first + count) with feature order[c] in column c; valid until the next x.Set.
   static Activations& Reordered(Activations& x, int64_t first, int64_t count,
                                 absl::Span<const int32_t> order, ThreadPool& pool);
+
+ private:
+  /// Makes another form of the rows, `stride` elements of T each, in `buffer`, which only grows:
+  /// convert(i, place of row i).
+  template <class T, class F>
+  static T* Convert(Activations& x, int64_t stride, ThreadPool& pool, AlignedBuffer* buffer,
+                    const F& convert);
 };
 
 }  // namespace quantd

@@ -62,6 +62,8 @@ Part MakePart(const GemmKernels& kernels, const GemmGroup& output, Activations& 
   } else if (part.kernel->activations == ActivationType::kBF16) {
     part.args.bf16_stride = Bf16Stride(x.k());
     part.args.bf16 = ActivationAccess::Rounded(x, pool) + first * part.args.bf16_stride;
+  } else {
+    ActivationAccess::Make(x, pool);
   }
   return part;
 }
@@ -133,8 +135,8 @@ class Stretches {
   std::vector<Counter> next_;
 };
 
-void RunParts(const GemmKernels& kernels, absl::Span<const Part> parts,
-              std::chrono::steady_clock::time_point start, ThreadPool& pool) {
+void RunParts(const GemmKernels& kernels, absl::Span<const Part> parts, ThreadPool& pool) {
+  const auto start = std::chrono::steady_clock::now();
   int64_t total_cost = 0, macs = 0;
   for (const Part& part : parts) {
     total_cost += part.groups * part.group_cost;
@@ -163,22 +165,20 @@ void RunGemm(const GemmKernels& kernels, Activations& x, absl::Span<const GemmOu
              ThreadPool& pool) {
   QUANTD_CHECK(outputs.size() <= kMaxOutputs, "few enough outputs for a fixed array");
   if (x.m() == 0 || outputs.empty()) return;
-  const auto start = std::chrono::steady_clock::now();
   std::array<Part, kMaxOutputs> parts;
   for (size_t i = 0; i < outputs.size(); ++i) {
     const GemmOutput& output = outputs[i];
     parts[i] = MakePart(kernels, {output.weight, 0, x.m(), output.y, output.y_stride}, x, pool);
   }
-  RunParts(kernels, absl::MakeConstSpan(parts.data(), outputs.size()), start, pool);
+  RunParts(kernels, absl::MakeConstSpan(parts.data(), outputs.size()), pool);
 }
 
 void RunGroupedGemm(const GemmKernels& kernels, Activations& x, absl::Span<const GemmGroup> groups,
                     ThreadPool& pool) {
   if (groups.empty()) return;
-  const auto start = std::chrono::steady_clock::now();
   std::vector<Part> parts;
   for (const GemmGroup& group : groups) parts.push_back(MakePart(kernels, group, x, pool));
-  RunParts(kernels, parts, start, pool);
+  RunParts(kernels, parts, pool);
 }
 
 }  // namespace quantd

@@ -3,8 +3,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "kernels/base/aligned_buffer.h"
@@ -60,9 +62,15 @@ class Activations {
   Activations();
   ~Activations();
 
+  /// Writes row i of the rows: called once for each, on any thread.
+  using RowMaker = absl::FunctionRef<void(int64_t i)>;
+
   /// Borrows x [m, k], `stride` floats between rows, until the next Set; x must not change
-  /// meanwhile. Codes made for earlier rows are forgotten.
-  void Set(const float* x, int64_t m, int64_t k, int64_t stride);
+  /// meanwhile. Codes made for earlier rows are forgotten. With `make` the rows are not there yet:
+  /// the next product has each made right before it converts it, while it is in the cache, in the
+  /// same parallel region; until then `make` must live.
+  void Set(const float* x, int64_t m, int64_t k, int64_t stride,
+           std::optional<RowMaker> make = std::nullopt);
 
   int64_t m() const { return m_; }
   int64_t k() const { return k_; }
@@ -72,6 +80,7 @@ class Activations {
  private:
   friend class ActivationAccess;  // kernels/gemm/activations.h: quantizes on first use
   const float* x_ = nullptr;
+  std::optional<RowMaker> make_;  // until the rows are made
   int64_t m_ = 0, k_ = 0, stride_ = 0;
   // The rows in int8, for each threshold of outliers that a weight has.
   struct Quantized;

@@ -12,8 +12,6 @@ namespace {
 
 // Fewer floats than this are quicker done by the calling thread than handed out.
 constexpr int64_t kInlineFloats = 16384;
-// Floats that a thread takes at least of a flat range; a multiple of every vector width.
-constexpr int64_t kRangeGrain = 1024;
 // The most products in one call: q, k and v.
 constexpr size_t kMaxProducts = 3;
 
@@ -51,14 +49,14 @@ void ForwardPass::Run(const Batch& batch, const KvView& kv, absl::Span<float> lo
                "the caller makes room for the logits it asks for");
   Prepare(batch, kv);
   Embed(batch);
-  ForRows(rows_, config_.dim, [&](int64_t row) {
-    ops_.rms_norm(x_.row(row), weights_.layers[0].attn_norm.data(), config_.rms_eps, config_.dim,
-                  normed_.row(row));
-  });
   for (int32_t layer = 0; layer < config_.layers; ++layer) RunLayer(layer, batch.logit_rows);
   if (rows_ == 0) return;
+  const auto output_input = [&](int64_t row) {
+    AddDelta(weights_.layers.back().ffn_post_norm, row);
+    Normalize(weights_.output_norm, row);
+  };
+  SetInput(normed_, output_input);
   if (observer_) observer_(weights_.output(), normed_.row(0), rows_, config_.dim);
-  activations_.Set(normed_.row(0), rows_, config_.dim, config_.dim);
   const GemmOutput output = {&weights_.output(), logits.data(), config_.vocab};
   RunGemm(kernels_, activations_, absl::MakeConstSpan(&output, 1), pool_);
   if (config_.logit_soft_cap == 0) return;
@@ -67,20 +65,23 @@ void ForwardPass::Run(const Batch& batch, const KvView& kv, absl::Span<float> lo
   });
 }
 
-// On entry the stream is normalized; on exit too, with the norm of what comes next.
+// On exit delta_ is still to be added to the stream, which the next product does on the way.
 void ForwardPass::RunLayer(int32_t layer, const std::vector<int32_t>& logit_rows) {
   const LayerWeights& w = weights_.layers[layer];
-  const bool last = layer + 1 == config_.layers;
-  Multiply(normed_, {{&w.q, &q_}, {&w.k, &k_}, {&w.v, &v_}});
+  const auto attention_input = [&](int64_t row) {
+    if (layer > 0) AddDelta(weights_.layers[layer - 1].ffn_post_norm, row);
+    Normalize(w.attn_norm, row);
+  };
+  Multiply(normed_, attention_input, {{&w.q, &q_}, {&w.k, &k_}, {&w.v, &v_}});
   RotateAndStore(layer);
   Attend(layer);
-  if (last) KeepRows(logit_rows);
+  if (layer + 1 == config_.layers) KeepRows(logit_rows);
   if (rows_ == 0) return;
-  Multiply(attended_, {{&w.o, &delta_}});
-  AddAndNormalize(w.attn_post_norm, w.ffn_norm);
-  FeedForwardBlock(w);
-  AddAndNormalize(w.ffn_post_norm,
-                  last ? weights_.output_norm : weights_.layers[layer + 1].attn_norm);
+  Multiply(attended_, {}, {{&w.o, &delta_}});
+  FeedForwardBlock(w, [&](int64_t row) {
+    AddDelta(w.attn_post_norm, row);
+    Normalize(w.ffn_norm, row);
+  });
 }
 
 void ForwardPass::Prepare(const Batch& batch, const KvView& kv) {
@@ -130,14 +131,23 @@ void ForwardPass::Embed(const Batch& batch) {
   });
 }
 
-void ForwardPass::Multiply(const WorkMatrix& x, std::initializer_list<Product> products) {
+void ForwardPass::SetInput(const WorkMatrix& x, RowMaker make) {
+  if (observer_ && make.has_value()) {  // it sees the rows before any product does
+    ForRows(rows_, x.cols, *make);
+    make.reset();
+  }
+  activations_.Set(x.row(0), rows_, x.cols, x.cols, make);
+}
+
+void ForwardPass::Multiply(const WorkMatrix& x, RowMaker make,
+                           std::initializer_list<Product> products) {
+  SetInput(x, make);
   std::array<GemmOutput, kMaxProducts> outputs;
   size_t count = 0;
   for (const Product& product : products) {
     outputs[count++] = {&product.linear->weight, product.out->row(0), product.out->cols};
     if (observer_) observer_(product.linear->weight, x.row(0), rows_, x.cols);
   }
-  activations_.Set(x.row(0), rows_, x.cols, x.cols);
   RunGemm(kernels_, activations_, absl::MakeConstSpan(outputs.data(), count), pool_);
   for (const Product& product : products) {
     const std::vector<float>& bias = product.linear->bias;
@@ -194,33 +204,28 @@ void ForwardPass::Attend(int32_t layer) {
   kernels_.attention(kv_.layout.type).run(call, pool_);
 }
 
-void ForwardPass::FeedForwardBlock(const LayerWeights& layer) {
+void ForwardPass::FeedForwardBlock(const LayerWeights& layer, RowMaker make) {
   if (!layer.experts.empty()) {
-    Multiply(normed_, {{&layer.router, &scores_}});
+    Multiply(normed_, make, {{&layer.router, &scores_}});
     experts_.Run(layer, normed_, rows_, scores_, delta_, observer_);
     return;
   }
-  Multiply(normed_, {{&layer.ffn.gate, &gate_}, {&layer.ffn.up, &up_}});
+  Multiply(normed_, make, {{&layer.ffn.gate, &gate_}, {&layer.ffn.up, &up_}});
   const auto gate = config_.activation == Activation::kSilu ? ops_.swiglu : ops_.geglu;
-  const int64_t floats = rows_ * gate_.cols;
-  const auto range = [&](int64_t begin, int64_t end, int) {
-    gate(gate_.row(0) + begin, up_.row(0) + begin, end - begin, gate_.row(0) + begin);
+  const auto gated = [&](int64_t row) {
+    gate(gate_.row(row), up_.row(row), gate_.cols, gate_.row(row));
   };
-  if (floats < kInlineFloats) {
-    range(0, floats, 0);
-  } else {
-    pool_.ParallelFor(floats, kRangeGrain, range);
-  }
-  Multiply(gate_, {{&layer.ffn.down, &delta_}});
+  Multiply(gate_, gated, {{&layer.ffn.down, &delta_}});
 }
 
-void ForwardPass::AddAndNormalize(const std::vector<float>& post, const std::vector<float>& norm) {
-  ForRows(rows_, 2 * config_.dim, [&](int64_t row) {
-    float* const delta = delta_.row(row);
-    if (!post.empty()) ops_.rms_norm(delta, post.data(), config_.rms_eps, config_.dim, delta);
-    ops_.add(x_.row(row), delta_.row(row), config_.dim);
-    ops_.rms_norm(x_.row(row), norm.data(), config_.rms_eps, config_.dim, normed_.row(row));
-  });
+void ForwardPass::AddDelta(const std::vector<float>& post, int64_t row) {
+  float* const delta = delta_.row(row);
+  if (!post.empty()) ops_.rms_norm(delta, post.data(), config_.rms_eps, config_.dim, delta);
+  ops_.add(x_.row(row), delta, config_.dim);
+}
+
+void ForwardPass::Normalize(const std::vector<float>& norm, int64_t row) {
+  ops_.rms_norm(x_.row(row), norm.data(), config_.rms_eps, config_.dim, normed_.row(row));
 }
 
 // What comes behind the last attention is a row's own affair: only rows whose logits are wanted go

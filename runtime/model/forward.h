@@ -55,14 +55,19 @@ class ForwardPass {
   void PlaceRows(const Batch& batch);
   void Embed(const Batch& batch);
   void RunLayer(int32_t layer, const std::vector<int32_t>& logit_rows);
-  void Multiply(const WorkMatrix& x, std::initializer_list<Product> products);
+  /// Writes a row of an input before the product with it; empty: it is there. Must live until then.
+  using RowMaker = std::optional<Activations::RowMaker>;
+  void SetInput(const WorkMatrix& x, RowMaker make);
+  void Multiply(const WorkMatrix& x, RowMaker make, std::initializer_list<Product> products);
   void RotateAndStore(int32_t layer);
   void NormalizeHeads(int32_t layer, int64_t row);
   void Attend(int32_t layer);
-  void FeedForwardBlock(const LayerWeights& layer);
-  /// Adds delta_ to the stream, itself normalized with `post` unless that is empty, and normalizes
-  /// the stream with `norm`.
-  void AddAndNormalize(const std::vector<float>& post, const std::vector<float>& norm);
+  /// delta_ = the block's share; the row maker is that of normed_.
+  void FeedForwardBlock(const LayerWeights& layer, RowMaker make);
+  /// Adds a row of delta_ to the stream, itself normalized with `post` unless that is empty.
+  void AddDelta(const std::vector<float>& post, int64_t row);
+  /// normed_ = the stream normalized with `norm`, of a row.
+  void Normalize(const std::vector<float>& norm, int64_t row);
   void KeepRows(const std::vector<int32_t>& rows);
   /// Calls body(row) for each row, over the threads when `floats` per row make that worth it.
   void ForRows(int64_t rows, int64_t floats, absl::FunctionRef<void(int64_t row)> body);

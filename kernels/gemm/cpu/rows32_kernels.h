@@ -159,13 +159,14 @@ template <class Simd, PackedFormat kFormat>
 void RunBatch(const GemmArgs& args) {
   constexpr Rows32Format f = kRows32[static_cast<int>(kFormat)];
   constexpr int kMost = MostColumns<Simd, kFormat>();
-  constexpr int64_t kSlabBytes = 192 * 1024, kPassBytes = 384 * 1024;
+  constexpr int64_t kSlabBytes = 192 * 1024, kPassBytes = 448 * 1024;
   const int64_t group_bytes = Rows32GroupBytes(kFormat, args.k, args.span);
   const int64_t column_bytes =
       f.is_int() ? args.q_stride * static_cast<int64_t>(sizeof(QuantizedBlock)) : args.k * 4;
   const int64_t tiles = (args.m + kMost - 1) / kMost;
   const int64_t fitting = kPassBytes / (column_bytes * kMost);
-  const int64_t pass_tiles = fitting < 1 ? 1 : fitting > tiles ? tiles : fitting;
+  const int64_t passes = fitting < 1 ? tiles : (tiles + fitting - 1) / fitting;
+  const int64_t pass_tiles = (tiles + passes - 1) / passes;
   const int64_t slab = group_bytes < kSlabBytes ? kSlabBytes / group_bytes : 1;
   for (int64_t first = 0; first < tiles; first += pass_tiles) {
     const int64_t last = first + pass_tiles < tiles ? first + pass_tiles : tiles;

@@ -137,6 +137,45 @@ TEST(Activations, ReorderedGathersFeatures) {
   }
 }
 
+// Whatever form is asked for first, each row is made once, before it.
+TEST(Activations, RowsAreMadeOnceBeforeTheyAreConverted) {
+  const int64_t m = 9, k = 2048;
+  const std::vector<float> source = RandomFloats(m * k, 1);
+  std::vector<int32_t> order(k);
+  for (int64_t c = 0; c < k; ++c) order[c] = static_cast<int32_t>(k - 1 - c);
+  ThreadPool pool(3);
+  Activations made;
+  made.Set(source.data(), m, k, k);
+  const QuantizedBlock* const codes =
+      ActivationAccess::Quantized(made, 0, QuantizeRow, pool).blocks;
+  const uint16_t* const rounded = ActivationAccess::Rounded(made, pool);
+  for (int first = 0; first < 4; ++first) {
+    std::vector<float> x(m * k);
+    std::vector<int> calls(m);
+    const auto make = [&](int64_t i) {
+      ++calls[i];
+      std::copy_n(&source[i * k], k, &x[i * k]);
+    };
+    Activations a;
+    a.Set(x.data(), m, k, k, make);
+    if (first == 0) ActivationAccess::Make(a, pool);
+    if (first == 1) ActivationAccess::Rounded(a, pool);
+    if (first == 2) ActivationAccess::Reordered(a, 0, m, order, pool);
+    const QuantizedBlock* const quantized =
+        ActivationAccess::Quantized(a, 0, QuantizeRow, pool).blocks;
+    EXPECT_EQ(0, memcmp(quantized, codes, m * k / 256 * sizeof(QuantizedBlock)));
+    EXPECT_EQ(0, memcmp(ActivationAccess::Rounded(a, pool), rounded,
+                        m * Bf16Stride(k) * sizeof(uint16_t)));
+    ActivationAccess::Make(a, pool);
+    for (const int count : calls) EXPECT_EQ(count, 1) << first;
+  }
+  // What was to be made for earlier rows is forgotten.
+  Activations a;
+  a.Set(source.data(), m, k, k, [](int64_t) { FAIL() << "made"; });
+  a.Set(source.data(), m, k, k);
+  ActivationAccess::Make(a, pool);
+}
+
 TEST(Activations, OutliersAreLeftOutForEachThreshold) {
   const int64_t m = 12, k = 1024;
   std::vector<float> x = RandomFloats(m * k, 1);
