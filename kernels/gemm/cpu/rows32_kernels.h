@@ -167,15 +167,18 @@ void RunBatch(const GemmArgs& args) {
   const int64_t fitting = kPassBytes / (column_bytes * kMost);
   const int64_t passes = fitting < 1 ? tiles : (tiles + fitting - 1) / fitting;
   const int64_t pass_tiles = (tiles + passes - 1) / passes;
-  const int64_t slab = group_bytes < kSlabBytes ? kSlabBytes / group_bytes : 1;
+  const int64_t most = group_bytes < kSlabBytes ? kSlabBytes / group_bytes : 1;
   for (int64_t first = 0; first < tiles; first += pass_tiles) {
     const int64_t last = first + pass_tiles < tiles ? first + pass_tiles : tiles;
-    for (int64_t begin = 0; begin < args.groups; begin += slab) {
-      const int64_t end = begin + slab < args.groups ? begin + slab : args.groups;
+    // Nobody has fetched the first slab: it is short.
+    for (int64_t begin = 0, groups = 1, end; begin < args.groups; begin = end) {
+      end = begin + groups < args.groups ? begin + groups : args.groups;
+      groups = 2 * groups < most ? 2 * groups : most;
       const GemmArgs part = SlabOf(args, begin, end, group_bytes);
       const uint8_t* const next = part.weights + part.groups * group_bytes;
-      RunPasses<Simd, kFormat>(part, {part.groups, 0, next, group_bytes, group_bytes, 0, 1}, tiles,
-                               first, last);
+      const int64_t fetch = groups * group_bytes / part.groups;
+      RunPasses<Simd, kFormat>(part, {part.groups, 0, next, fetch, fetch, 0, 1}, tiles, first,
+                               last);
     }
   }
 }
